@@ -26,6 +26,7 @@ struct loop {
 	struct op *soon, **soon_tail;
 	int waiting; /* the thread is, or is about to be, inside the kernel */
 	int stop;
+	int ended; /* loop_run() returned and was not called again */
 	struct loop_stats stats;
 	/* The doorbell that other threads ring while the loop waits. */
 	int wake_fd;
@@ -178,7 +179,7 @@ void loop_stop(struct loop *loop)
 int loop_wait(struct loop *loop)
 {
 	assert(!pthread_equal(loop->thread, pthread_self()));
-	if (loop->stop)
+	if (loop->stop || loop->ended)
 		return -ECANCELED;
 	pthread_cond_wait(&loop->notify, &loop->lock);
 	return 0;
@@ -242,7 +243,9 @@ static void turn(struct loop *loop)
 	loop->stats.turns++;
 	loop->stats.enters++;
 	loop_unlock(loop);
-	r = io_uring_submit_and_wait(&loop->ring, wait);
+	/* Where ops are due at once, completions are collected all the same. */
+	r = wait ? io_uring_submit_and_wait(&loop->ring, 1)
+		 : io_uring_submit_and_get_events(&loop->ring);
 	/* EBUSY and EAGAIN: completions are waiting to be taken first. */
 	assert(r >= 0 || r == -EINTR || r == -EBUSY || r == -EAGAIN || r == -ETIME);
 	loop_lock(loop);
@@ -254,10 +257,12 @@ static void turn(struct loop *loop)
 void loop_run(struct loop *loop)
 {
 	loop_lock(loop);
+	loop->ended = 0;
 	run_soon(loop);
 	while (!loop->stop)
 		turn(loop);
 	loop->stop = 0;
+	loop->ended = 1;
 	loop_unlock(loop);
 }
 

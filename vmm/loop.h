@@ -39,9 +39,9 @@ void loop_destroy(struct loop *loop);
 
 /* Runs turns until loop_stop(), which any thread may call, lock held. It may run again. */
 void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
 /* One turn: waits until something completes, unless there is work for loop_soon() already. */
 void loop_run_once(struct loop *loop);
-void loop_stop(struct loop *loop);
 
 void loop_lock(struct loop *loop);
 void loop_unlock(struct loop *loop);
@@ -49,7 +49,8 @@ void loop_unlock(struct loop *loop);
 /*
  * For a thread that is not the loop's and must see something done before it goes on: lets the lock
  * go until loop_notify() (any thread, lock held) and takes it again. -ECANCELED, at once, when the
- * loop is stopping and nothing will be done any more. The caller tests what it waits for in a loop.
+ * loop is stopping or has stopped and nothing will be done any more. The caller tests what it waits
+ * for in a loop.
  */
 int loop_wait(struct loop *loop);
 void loop_notify(struct loop *loop);
