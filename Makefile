@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+#   make            build/skiff and its companions
+#   make run        boot a stock Debian kernel to a shell (installs and fetches what it needs)
+#   make test       lint, unit tests, fuzz smoke, boot tests (likewise)
+#   make fuzz       run every fuzz target for FUZZ_SECONDS each (default 60)
+#   make bench-boot boot time and exits beside QEMU's;  make bench-io  disk and network
+#   make format     clang-format the tree
+#   make clean
+#
+# ARCH=arm64 cross-builds; CC=clang works; V=1 shows commands; WERROR=1 makes warnings errors.
+
+VERSION := 0.1
+ARCH    ?= $(shell uname -m | sed 's/aarch64/arm64/')
+NATIVE  := $(shell uname -m | sed 's/aarch64/arm64/')
+
+ifeq ($(ARCH),$(NATIVE))
+OUT := build
+else
+OUT := build/$(ARCH)
+endif
+
+# --- what is built -----------------------------------------------------------------------
+
+VMM := \
+	vmm/bus.o vmm/check.o vmm/check_guest.o vmm/check_host.o vmm/check_report.o vmm/config.o \
+	vmm/console.o vmm/devices.o vmm/disk_option.o vmm/iov.o vmm/irqchip.o vmm/json_out.o \
+	vmm/kvm.o vmm/kvm_report.o vmm/kvm_stats.o vmm/log.o vmm/loop.o vmm/machine.o vmm/mem.o \
+	vmm/plug.o vmm/stats.o vmm/terminal.o vmm/tty.o vmm/vcpu.o
+
+LOADER := \
+	loader/arm64.o loader/bzimage.o loader/cmdline.o loader/decompress.o loader/elf.o \
+	loader/file.o loader/initrd.o loader/load.o loader/relocs.o loader/unpack.o
+
+DEVICES := \
+	devices/pci/bar.o devices/pci/config.o devices/pci/host.o devices/pci/msix.o \
+	devices/virtio/blk.o devices/virtio/blk_parse.o devices/virtio/dev.o devices/virtio/pci.o \
+	devices/virtio/pci_legacy.o devices/virtio/pci_modern.o devices/virtio/queue.o \
+	devices/block/raw.o devices/block/raw_bounce.o devices/block/raw_io.o
+
+ARCH_x86_64 := \
+	arch/x86_64/acpi.o arch/x86_64/boot.o arch/x86_64/cpuid.o arch/x86_64/kvm_caps.o \
+	arch/x86_64/machine.o arch/x86_64/platform.o arch/x86_64/probe.o \
+	arch/x86_64/probe_guest.o arch/x86_64/registers.o arch/x86_64/smbios.o \
+	devices/platform/acpi_pm.o devices/platform/i8042.o devices/platform/rtc_cmos.o \
+	devices/platform/uart16550.o
+
+# All but main.o: what tests and fuzzers link against.
+LIB  := $(VMM) $(LOADER) $(DEVICES) $(ARCH_$(ARCH))
+LIBS := -luring -lz -llzma -llz4 -lzstd -lbz2
+
+UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+TEST_LIB := $(patsubst %.c,%.o,$(wildcard tests/lib/*.c))
+
+# --- how -----------------------------------------------------------------------------------
+
+CFLAGS   ?= -O2 -g
+WARN     := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wimplicit-fallthrough
+STD      := -std=gnu11 -D_GNU_SOURCE -DSKIFF_VERSION='"$(VERSION)"' -I.
+HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
+	$(shell $(CC) -Werror -ftrivial-auto-var-init=zero -x c -c /dev/null -o /dev/null \
+		2>/dev/null && echo -ftrivial-auto-var-init=zero)
+LINK     := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections
+ifdef WERROR
+WARN += -Werror
+endif
+ifndef V
+Q := @
+say = @printf '  %-5s %s\n' $(1) $(2)
+endif
+
+.DEFAULT_GOAL := all
+.PHONY: all run test fuzz bench-boot bench-io format lint unit tsan boot clean deps
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+PROGRAMS := $(OUT)/skiff
+
+all: $(PROGRAMS)
+
+OBJ := $(OUT)/obj
+$(OUT)/skiff: $(addprefix $(OBJ)/,vmm/main.o $(LIB))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LIBS)
+
+$(OBJ)/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(WARN) $(CFLAGS) $(HARDEN) -ffunction-sections -MMD -MP -c -o $@ $<
+
+$(OBJ)/%.o: %.S
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(STD) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# --- test builds: the same sources under sanitizers -----------------------------------------
+
+ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+TSAN := -fsanitize=thread
+
+# $(1): directory under build/, $(2): compiler, $(3): flags
+define variant
+build/$(1)/%.o: %.c
+	$$(call say,CC,"$$< ($(1))")
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$(2) $(STD) $(WARN) -O1 -g $(3) -DRING_LOAD_HOOK= -MMD -MP -c -o $$@ $$<
+build/$(1)/%.o: %.S
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)$(2) $(STD) -c -o $$@ $$<
+build/$(1)/libskiff.a: $(addprefix build/$(1)/,$(LIB) $(TEST_LIB))
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(eval $(call variant,asan,$(CC),$(ASAN)))
+$(eval $(call variant,tsan,$(CC),$(TSAN)))
+$(eval $(call variant,fuzz,clang,-fsanitize=fuzzer-no-link $(ASAN)))
+
+build/asan/test_%: build/asan/tests/unit/test_%.o build/asan/libskiff.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ASAN) -o $@ $^ -lcmocka -lpthread $(LIBS)
+build/tsan/test_%: build/tsan/tests/unit/test_%.o build/tsan/libskiff.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(TSAN) -o $@ $^ -lcmocka -lpthread $(LIBS)
+build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libskiff.a
+	$(call say,LINK,$@)
+	$(Q)clang -fsanitize=fuzzer $(ASAN) -o $@ $^ -lpthread $(LIBS)
+
+UNIT_PROGRAMS := $(addprefix build/asan/,$(UNIT))
+FUZZ_PROGRAMS := $(addprefix build/fuzz/,$(FUZZ))
+# Those that start threads; tests/run finds them in the same way.
+TSAN_PROGRAMS := $(patsubst tests/unit/%.c,build/tsan/%,\
+	$(shell grep -l '<pthread.h>' tests/unit/test_*.c))
+
+# --- what people and CI type ---------------------------------------------------------------
+
+JOBS := $(shell nproc)
+SUB  := +$(MAKE) --no-print-directory -j$(JOBS)
+
+run:
+	@tests/deps build guest
+	$(SUB) all
+	@tests/demo
+
+test:
+	@tests/deps build guest lab test
+	$(SUB) WERROR=1 all test-programs
+	@tests/run
+
+test-programs: $(UNIT_PROGRAMS) $(TSAN_PROGRAMS) $(FUZZ_PROGRAMS)
+
+lint:
+	@tests/run lint
+unit: $(UNIT_PROGRAMS)
+	@tests/run unit
+tsan: $(TSAN_PROGRAMS)
+	@tests/run tsan
+boot: all
+	@tests/run boot
+
+fuzz:
+	@tests/deps build test
+	$(SUB) $(FUZZ_PROGRAMS)
+	@tests/fuzz/run $(or $(FUZZ_SECONDS),60) $(FUZZ_PROGRAMS)
+
+bench-boot bench-io:
+	@tests/deps build guest lab bench
+	$(SUB) all
+	@tests/bench/$(@:bench-%=%)
+
+FORMATTED := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
+format:
+	clang-format -i $(FORMATTED)
+
+clean:
+	rm -rf build
+
+-include $(shell find $(OBJ) build/asan build/tsan build/fuzz -name '*.d' 2>/dev/null)

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Takes a --disk option apart. Pure computation on the main thread; opens nothing. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/virtio/dev.h"
+#include "vmm/disk_option.h"
+#include "vmm/log.h"
+
+/*
+ * Copies the next item, up to a single comma, to @item and moves @text past it. 0, or -E2BIG.
+ */
+static int next_item(const char **text, char *item, size_t size)
+{
+	const char *p = *text;
+	size_t n = 0;
+
+	while (*p) {
+		if (p[0] == ',' && p[1] != ',')
+			break;
+		if (p[0] == ',')
+			p++;
+		if (n + 1 >= size)
+			return -E2BIG;
+		item[n++] = *p++;
+	}
+	item[n] = '\0';
+	*text = *p == ',' ? p + 1 : p;
+	return 0;
+}
+
+static int set_queues(const char *value, struct disk_option *out)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (!isdigit((unsigned char)*value) || *end || n < 1 || n > VIRTIO_QUEUES_MAX)
+		return log_fail(-EINVAL, "--disk: queues=%s: give a number from 1 to %d", value,
+				VIRTIO_QUEUES_MAX);
+	out->queues = (unsigned)n;
+	return 0;
+}
+
+static int set_serial(const char *value, struct disk_option *out)
+{
+	if (strlen(value) >= sizeof(out->serial))
+		return log_fail(-EINVAL, "--disk: serial=%s: longer than 20 characters", value);
+	memcpy(out->serial, value, strlen(value) + 1);
+	return 0;
+}
+
+static int set_direct(const char *value, struct disk_option *out)
+{
+	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+		return log_fail(-EINVAL, "--disk: direct=%s: give on or off", value);
+	out->direct = value[1] == 'n';
+	return 0;
+}
+
+static int set_item(char *item, struct disk_option *out)
+{
+	char *value = strchr(item, '=');
+
+	if (strcmp(item, "ro") == 0) {
+		out->read_only = 1;
+		return 0;
+	}
+	if (!value)
+		return log_fail(-EINVAL,
+				"--disk: %s: give path=FILE and, after commas, ro, "
+				"serial=S, direct=on|off or queues=N",
+				item);
+	*value++ = '\0';
+	if (strcmp(item, "path") == 0) {
+		memcpy(out->path, value, strlen(value) + 1);
+		return 0;
+	}
+	if (strcmp(item, "serial") == 0)
+		return set_serial(value, out);
+	if (strcmp(item, "direct") == 0)
+		return set_direct(value, out);
+	if (strcmp(item, "queues") == 0)
+		return set_queues(value, out);
+	return log_fail(-EINVAL, "--disk: %s: no such key: path, ro, serial, direct and queues are",
+			item);
+}
+
+int disk_option_parse(const char *text, struct disk_option *out)
+{
+	char item[PATH_MAX];
+
+	memset(out, 0, sizeof(*out));
+	while (*text) {
+		int r = next_item(&text, item, sizeof(item));
+
+		if (r < 0)
+			return log_fail(-EINVAL, "--disk: a value is longer than any path");
+		r = set_item(item, out);
+		if (r < 0)
+			return r;
+	}
+	if (out->path[0] == '\0')
+		return log_fail(-EINVAL, "--disk: no file: give path=FILE");
+	return 0;
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Builds the rooms in one order, runs the machine through its boots and takes it down in reverse.
+ * Main thread, which is the loop's thread too; machine_end() alone is called from others. This is
+ * the one file that knows all rooms, and it knows nothing of how any of them works.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arch/arch.h"
+#include "arch/host.h"
+#include "loader/load.h"
+#include "vmm/console.h"
+#include "vmm/devices.h"
+#include "vmm/irqchip.h"
+#include "vmm/kvm_report.h"
+#include "vmm/log.h"
+#include "vmm/loop.h"
+#include "vmm/machine.h"
+
+#define LOOP_ENTRIES 256
+
+uint64_t machine_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+const char *machine_cmdline(const struct machine *m)
+{
+	return m->cmdline.text ? m->cmdline.text : "";
+}
+
+void machine_end(struct machine *m, enum machine_end why)
+{
+	if (m->end != MACHINE_RUNNING)
+		return;
+	m->end = why;
+	loop_stop(m->loop);
+}
+
+static void report_bad_exit(const struct vcpu *vcpu)
+{
+	char line[512];
+	const char *cause = kvm_report_cause(vcpu->run);
+	uint64_t pc;
+	int known = arch_vcpu_pc(vcpu->fd, &pc) == 0;
+
+	kvm_report_exit(vcpu->run, known ? &pc : NULL, line, sizeof(line));
+	log_line(LOG_ERROR, "vcpu %u: %s", vcpu->id, line);
+	if (cause)
+		log_line(LOG_ERROR, "%s", cause);
+}
+
+static void on_vcpu_event(void *arg, struct vcpu *vcpu, enum vcpu_event event)
+{
+	struct machine *m = arg;
+
+	switch (event) {
+	case VCPU_POWER_OFF:
+		machine_end(m, MACHINE_POWER_OFF);
+		break;
+	case VCPU_RESET:
+		machine_end(m, MACHINE_RESET);
+		break;
+	case VCPU_TRIPLE_FAULT:
+		machine_end(m, MACHINE_TRIPLE_FAULT);
+		break;
+	case VCPU_BAD_EXIT:
+		report_bad_exit(vcpu);
+		machine_end(m, MACHINE_FAILED);
+		break;
+	case VCPU_FAILED:
+		machine_end(m, MACHINE_FAILED);
+		break;
+	}
+}
+
+static int open_file(const char *option, const char *path)
+{
+	/* O_NONBLOCK: a FIFO is refused by the loader, not waited for. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return log_fail(-errno, "%s: cannot open %s: %s", option, path, strerror(errno));
+	return fd;
+}
+
+static int open_files(struct machine *m)
+{
+	int r = open_file("--kernel", m->config->kernel);
+
+	if (r < 0)
+		return r;
+	m->kernel_fd = r;
+	if (!m->config->initrd)
+		return 0;
+	r = open_file("--initrd", m->config->initrd);
+	if (r < 0)
+		return r;
+	m->initrd_fd = r;
+	return 0;
+}
+
+static uint64_t random_u64(void *arg)
+{
+	uint64_t v = 0;
+
+	(void)arg;
+	/* Early in a host's boot this may fail: then the kernel's base is not random. */
+	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) != sizeof(v))
+		v = 0;
+	return v;
+}
+
+/* A random UUID (RFC 4122 §4.4) that does not print as "ec2", by which clouds know Amazon's. */
+static void make_uuid(uint8_t uuid[16])
+{
+	uint64_t half[2] = {random_u64(NULL), random_u64(NULL)};
+
+	memcpy(uuid, half, 16);
+	uuid[0] &= 0x7f;
+	uuid[3] &= 0x7f; /* the same when the first word is read in the other byte order */
+	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
+	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+}
+
+/* Puts the kernel and the initrd into empty RAM. */
+static int load_files(struct machine *m)
+{
+	struct load_params p = {
+		.path = m->config->kernel,
+		.arch = arch_image,
+		.mode = m->config->kernel_entry,
+		.kaslr = !cmdline_has_word(machine_cmdline(m), "nokaslr"),
+		.initrd_len = 0,
+		.random = random_u64,
+	};
+	uint64_t start = machine_now_ns();
+	int r;
+
+	if (m->initrd_fd >= 0) {
+		off_t len = lseek(m->initrd_fd, 0, SEEK_END);
+
+		p.initrd_len = len > 0 ? (uint64_t)len : 0;
+	}
+	r = load_kernel(m->kernel_fd, &p, &m->mem, &m->image);
+	if (r == 0)
+		r = cmdline_check(&m->cmdline, &m->image, m->config->kernel);
+	if (r == 0 && m->initrd_fd >= 0)
+		r = load_initrd(m->initrd_fd, m->config->initrd, &m->image, &m->mem,
+				arch_initrd_floor(m), &m->initrd, &m->initrd_len);
+	m->load_ns = machine_now_ns() - start;
+	return r;
+}
+
+static int create_memory(struct machine *m)
+{
+	struct mem_range ranges[MEM_REGIONS_MAX];
+	unsigned n = arch_mem_ranges(m->config->memory, ranges);
+
+	return mem_create(&m->mem, ranges, n);
+}
+
+/* Makes a VM around the memory, with the kernel at its entry. */
+static int create_vm(struct machine *m)
+{
+	int r = kvm_create_vm(&m->kvm, arch_vm_type(&m->kvm));
+
+	if (r == 0)
+		r = kvm_set_memory(&m->kvm, &m->mem);
+	if (r == 0)
+		r = arch_setup_vm(m);
+	for (unsigned i = 0; i < m->n_vcpus && r == 0; i++)
+		r = vcpu_create(&m->vcpu[i], &m->kvm, i, &m->vcpu_env);
+	if (r == 0)
+		r = arch_setup_vcpus(m);
+	if (r == 0)
+		r = arch_setup_boot(m);
+	return r;
+}
+
+static void destroy_vm(struct machine *m)
+{
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		vcpu_destroy(&m->vcpu[i]);
+	kvm_destroy_vm(&m->kvm);
+}
+
+static int create_devices(struct machine *m)
+{
+	int r = irqchip_create(&m->irqchip);
+
+	if (r == 0)
+		r = console_create(m);
+	if (r == 0)
+		r = arch_create_devices(m);
+	if (r == 0)
+		r = devices_create(m, &m->devices);
+	return r;
+}
+
+int machine_create(struct machine *m, const struct config *config, uint64_t start_ns)
+{
+	int r;
+
+	memset(m, 0, sizeof(*m));
+	m->config = config;
+	m->start_ns = start_ns;
+	m->kvm.fd = m->kvm.vm_fd = -1;
+	m->kernel_fd = m->initrd_fd = -1;
+	m->vcpu_env = (struct vcpu_env){&m->pio, &m->mmio, NULL, on_vcpu_event, m};
+	make_uuid(m->uuid);
+	m->vcpu = calloc(config->cpus, sizeof(*m->vcpu));
+	if (!m->vcpu)
+		return log_fail(-ENOMEM, "machine: out of memory");
+	m->n_vcpus = config->cpus;
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		m->vcpu[i].fd = -1;
+
+	/* What the user named comes first: a wrong file is said before a wrong host. */
+	r = cmdline_append(&m->cmdline, config->append ? config->append : arch_default_cmdline);
+	if (r == 0)
+		r = open_files(m);
+	if (r == 0)
+		r = create_memory(m);
+	if (r == 0)
+		r = load_files(m);
+	if (r == 0)
+		r = kvm_open(&m->kvm, config->kvm_path);
+	if (r == 0)
+		r = kvm_require(&m->kvm, arch_kvm_caps);
+	if (r == 0)
+		r = loop_create(&m->loop, LOOP_ENTRIES);
+	m->vcpu_env.loop = m->loop;
+	if (r == 0)
+		r = vcpu_setup_signal();
+	if (r == 0)
+		r = create_devices(m);
+	if (r == 0)
+		r = create_vm(m);
+	return r;
+}
+
+void machine_destroy(struct machine *m)
+{
+	if (m->vcpu)
+		destroy_vm(m);
+	console_destroy(m);
+	devices_destroy(m->devices);
+	arch_destroy_devices(m);
+	irqchip_destroy(m->irqchip);
+	loop_destroy(m->loop);
+	kvm_close(&m->kvm);
+	mem_destroy(&m->mem);
+	if (m->kernel_fd >= 0)
+		close(m->kernel_fd);
+	if (m->initrd_fd >= 0)
+		close(m->initrd_fd);
+	free(m->vcpu);
+	cmdline_free(&m->cmdline);
+}
+
+/* One boot: from the entry until something ends it. */
+static int run_once(struct machine *m)
+{
+	int r = 0;
+
+	m->boots++;
+	if (!m->first_run_ns)
+		m->first_run_ns = machine_now_ns();
+	for (unsigned i = 0; i < m->n_vcpus && r == 0; i++)
+		r = vcpu_start(&m->vcpu[i]);
+	if (r == 0)
+		loop_run(m->loop);
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		vcpu_stop(&m->vcpu[i]);
+	for (unsigned i = 0; i < m->n_vcpus; i++) {
+		vcpu_join(&m->vcpu[i]);
+		for (unsigned e = 0; e < VCPU_EXITS; e++)
+			m->exits[e] += m->vcpu[i].exits[e];
+	}
+	return r;
+}
+
+/* Back to the state before the first boot, with empty RAM and the files read again. */
+static int reboot(struct machine *m)
+{
+	int r;
+
+	devices_reset(m->devices);
+	arch_reset_devices(m);
+	destroy_vm(m);
+	for (unsigned i = 0; i < m->mem.count; i++)
+		if (madvise(m->mem.region[i].host, m->mem.region[i].len, MADV_DONTNEED) < 0)
+			return log_fail(-errno, "memory: cannot empty guest RAM for the reboot: %s",
+					strerror(errno));
+	m->end = MACHINE_RUNNING;
+	r = load_files(m);
+	return r == 0 ? create_vm(m) : r;
+}
+
+enum machine_end machine_run(struct machine *m)
+{
+	int r;
+
+	for (;;) {
+		r = run_once(m);
+		if (r < 0 || m->end != MACHINE_RESET || m->config->no_reboot)
+			break;
+		r = reboot(m);
+		if (r < 0)
+			break;
+	}
+	console_drain(m);
+	return r < 0 ? MACHINE_FAILED : m->end;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The program: its subcommands and their exit codes. Main thread. Everything else is in a room of
+ * its own.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/check.h"
+#include "vmm/config.h"
+#include "vmm/log.h"
+#include "vmm/machine.h"
+#include "vmm/stats.h"
+
+enum { EXIT_OK = 0, EXIT_HOST = 1, EXIT_USAGE = 2, EXIT_TRIPLE_FAULT = 3 };
+
+static int cmd_run(int argc, char **argv);
+static int cmd_check(int argc, char **argv);
+static int cmd_version(int argc, char **argv);
+static int cmd_help(int argc, char **argv);
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv); /* arguments after the name */
+	const char *summary;
+} commands[] = {
+	{"run", cmd_run, "boot a kernel in a virtual machine"},
+	{"check", cmd_check, "say whether this host can run one, and what is missing"},
+	{"version", cmd_version, "print the version"},
+	{"help", cmd_help, "explain a command: skiff help run"},
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+	const char *names[N_COMMANDS + 1] = {NULL};
+	const char *near;
+
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		names[i] = commands[i].name;
+	near = config_nearest(name, names);
+	if (near)
+		log_line(LOG_ERROR, "%s: no such command: did you mean `skiff %s`?", name, near);
+	else
+		log_line(LOG_ERROR, "%s: no such command: see `skiff help`", name);
+	return EXIT_USAGE;
+}
+
+static void print_usage(FILE *out)
+{
+	fprintf(out, "usage: skiff COMMAND [OPTION]...\n\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fprintf(out, "\nTry: skiff check; skiff run --kernel vmlinuz --initrd initrd.img\n");
+}
+
+static int is_help(const char *arg)
+{
+	return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
+
+static int exit_status(enum machine_end end)
+{
+	switch (end) {
+	case MACHINE_POWER_OFF:
+	case MACHINE_RESET: /* --no-reboot */
+	case MACHINE_QUIT:
+		return EXIT_OK;
+	case MACHINE_TRIPLE_FAULT:
+		log_line(LOG_ERROR, "the guest ended in a triple fault (as it does after "
+				    "reboot=t, or when it destroys its own tables)");
+		return EXIT_TRIPLE_FAULT;
+	default:
+		return EXIT_HOST;
+	}
+}
+
+static int cmd_run(int argc, char **argv)
+{
+	uint64_t start_ns = machine_now_ns();
+	struct config config;
+	struct machine m;
+	int status = EXIT_USAGE;
+
+	for (int i = 0; i < argc; i++) {
+		if (is_help(argv[i])) {
+			config_print_help();
+			return EXIT_OK;
+		}
+	}
+	if (config_parse(argc, argv, &config) < 0)
+		return EXIT_USAGE;
+	if (machine_create(&m, &config, start_ns) == 0) {
+		status = exit_status(machine_run(&m));
+		if (config.stats)
+			stats_print(&m);
+	}
+	machine_destroy(&m);
+	return status;
+}
+
+static int cmd_check(int argc, char **argv)
+{
+	return check_main(argc, argv);
+}
+
+static int cmd_version(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	puts("skiff " SKIFF_VERSION);
+	return EXIT_OK;
+}
+
+static int cmd_help(int argc, char **argv)
+{
+	if (argc == 0) {
+		print_usage(stdout);
+		return EXIT_OK;
+	}
+	if (!find(argv[0]))
+		return unknown_command(argv[0]);
+	if (strcmp(argv[0], "run") == 0)
+		config_print_help();
+	else if (strcmp(argv[0], "check") == 0)
+		return check_main(1, (char *[]){"--help", NULL});
+	else
+		printf("usage: skiff %s\n\n%s\n", argv[0], find(argv[0])->summary);
+	return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc < 2) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (is_help(argv[1]))
+		return cmd_help(0, NULL);
+	if (strcmp(argv[1], "--version") == 0)
+		return cmd_version(0, NULL);
+	command = find(argv[1]);
+	if (!command)
+		return unknown_command(argv[1]);
+	return command->run(argc - 2, argv + 2);
+}
