@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
 # Runs `skiff check` on this machine's real KVM and holds its answers against each other: the exit
 # status, the text, the JSON and --quiet must tell the same story. Whether Linux can run is not
 # this test's to know, unless SKIFF_EXPECT_LINUX says so: 1 in the lab and on good hardware, 0 on a
