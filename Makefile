@@ -34,8 +34,9 @@ LOADER := \
 
 DEVICES := \
 	devices/pci/bar.o devices/pci/config.o devices/pci/host.o devices/pci/msix.o \
-	devices/virtio/blk.o devices/virtio/blk_parse.o devices/virtio/dev.o devices/virtio/pci.o \
-	devices/virtio/pci_legacy.o devices/virtio/pci_modern.o devices/virtio/queue.o \
+	devices/virtio/blk.o devices/virtio/blk_parse.o devices/virtio/console.o \
+	devices/virtio/dev.o devices/virtio/pci.o devices/virtio/pci_legacy.o \
+	devices/virtio/pci_modern.o devices/virtio/queue.o devices/virtio/rng.o \
 	devices/block/raw.o devices/block/raw_bounce.o devices/block/raw_io.o
 
 ARCH_x86_64 := \
