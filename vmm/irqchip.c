@@ -229,6 +229,13 @@ static int msi_commit(struct irq_msi *msi)
 	struct msi *m = container_of(msi, struct msi, msi);
 	int r = set_routing(m->chip);
 
+	if (r < 0) {
+		/* A message that KVM does not take must not keep other devices from theirs. */
+		for (unsigned i = 0; i < msi->vectors; i++)
+			vector_of(m, i)->masked = 1;
+		set_routing(m->chip);
+		return r;
+	}
 	for (unsigned i = 0; i < msi->vectors && r == 0; i++) {
 		struct vector *v = vector_of(m, i);
 
