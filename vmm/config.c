@@ -316,7 +316,7 @@ void config_print_help(void)
 		printf("  %s%s%s\n          %s\n", options[i].name, options[i].arg ? " " : "",
 		       options[i].arg ? options[i].arg : "", options[i].help);
 	puts("\n"
-	     "Exit status: 0 the guest powered off (or rebooted, with --no-reboot), 2 the command or\n"
-	     "one of its files is wrong and nothing was started, 3 the guest ended in a triple fault,\n"
-	     "1 this host failed.");
+	     "Exit status: 0 the guest powered off (or rebooted, with --no-reboot), 2 the command, its\n"
+	     "files or this host do not allow it and nothing was started, 3 the guest ended in a\n"
+	     "triple fault, 1 this host failed under way.");
 }
