@@ -30,7 +30,12 @@
 #define SAFE_FD     10 /* above every number that the program is given */
 #define ARGS_MAX    (8 + 2 * NET_OPTION_FORWARDS_MAX)
 #define TRIES       5
-#define DEFAULT_MTU NET_MTU_MAX
+/*
+ * libslirp's TCP has a window of 65535 bytes and no scaling: two segments of 32760 bytes fit in
+ * it, so that one is under way while the other is answered. With the largest MTU a window holds
+ * one, and each waits for the last one's answer.
+ */
+#define DEFAULT_MTU 32800
 
 extern char **environ;
 
