@@ -24,8 +24,8 @@ endif
 
 VMM := \
 	vmm/bus.o vmm/check.o vmm/check_guest.o vmm/check_host.o vmm/check_report.o vmm/config.o \
-	vmm/console.o vmm/devices.o vmm/disk_option.o vmm/iov.o vmm/irqchip.o vmm/json_out.o \
-	vmm/kvm.o vmm/kvm_report.o vmm/kvm_stats.o vmm/log.o vmm/loop.o vmm/machine.o vmm/mem.o \
+	vmm/console.o vmm/devices.o vmm/disk_option.o vmm/entropy.o vmm/iov.o vmm/irqchip.o vmm/json_out.o \
+	vmm/kvm.o vmm/kvm_report.o vmm/kvm_stats.o vmm/log.o vmm/loop.o vmm/machine.o vmm/mem.o vmm/net_option.o vmm/netd.o \
 	vmm/plug.o vmm/stats.o vmm/terminal.o vmm/tty.o vmm/vcpu.o
 
 LOADER := \
@@ -37,6 +37,8 @@ DEVICES := \
 	devices/virtio/blk.o devices/virtio/blk_parse.o devices/virtio/console.o \
 	devices/virtio/dev.o devices/virtio/pci.o devices/virtio/pci_legacy.o \
 	devices/virtio/pci_modern.o devices/virtio/queue.o devices/virtio/rng.o \
+	devices/virtio/net.o devices/virtio/net_hdr.o devices/net/csum.o devices/net/forward.o \
+	devices/net/socket.o devices/net/stream.o devices/net/tap.o \
 	devices/block/raw.o devices/block/raw_bounce.o devices/block/raw_io.o
 
 ARCH_x86_64 := \
@@ -45,6 +47,13 @@ ARCH_x86_64 := \
 	arch/x86_64/probe_guest.o arch/x86_64/registers.o arch/x86_64/smbios.o \
 	devices/platform/acpi_pm.o devices/platform/i8042.o devices/platform/rtc_cmos.o \
 	devices/platform/uart16550.o
+
+# skiff-netd, the other process: it alone links libslirp.
+NETD := \
+	devices/net/netd/backlog.o devices/net/netd/hub.o devices/net/netd/jail.o \
+	devices/net/netd/nat.o devices/net/netd/switch.o
+NETD_CFLAGS := $(shell pkg-config --cflags slirp 2>/dev/null)
+NETD_LIBS   := -lslirp
 
 # All but main.o: what tests and fuzzers link against.
 LIB  := $(VMM) $(LOADER) $(DEVICES) $(ARCH_$(ARCH))
@@ -76,7 +85,7 @@ endif
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-PROGRAMS := $(OUT)/skiff
+PROGRAMS := $(OUT)/skiff $(OUT)/skiff-netd
 
 all: $(PROGRAMS)
 
@@ -84,6 +93,13 @@ OBJ := $(OUT)/obj
 $(OUT)/skiff: $(addprefix $(OBJ)/,vmm/main.o $(LIB))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LIBS)
+
+$(OUT)/skiff-netd: $(addprefix $(OBJ)/,devices/net/netd/main.o $(NETD) devices/net/csum.o \
+		devices/net/forward.o vmm/log.o)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(NETD_LIBS)
+
+$(OBJ)/devices/net/netd/%.o: STD += $(NETD_CFLAGS)
 
 $(OBJ)/%.o: %.c
 	$(call say,CC,$<)
@@ -109,7 +125,8 @@ build/$(1)/%.o: %.c
 build/$(1)/%.o: %.S
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$(2) $(STD) -c -o $$@ $$<
-build/$(1)/libskiff.a: $(addprefix build/$(1)/,$(LIB) $(TEST_LIB))
+build/$(1)/devices/net/netd/%.o build/$(1)/tests/%.o: STD += $(NETD_CFLAGS)
+build/$(1)/libskiff.a: $(addprefix build/$(1)/,$(LIB) $(NETD) $(TEST_LIB))
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
 $(eval $(call variant,asan,$(CC),$(ASAN)))
@@ -118,13 +135,13 @@ $(eval $(call variant,fuzz,clang,-fsanitize=fuzzer-no-link $(ASAN)))
 
 build/asan/test_%: build/asan/tests/unit/test_%.o build/asan/libskiff.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ASAN) -o $@ $^ -lcmocka -lpthread $(LIBS)
+	$(Q)$(CC) $(ASAN) -o $@ $^ -lcmocka -lpthread $(LIBS) $(NETD_LIBS)
 build/tsan/test_%: build/tsan/tests/unit/test_%.o build/tsan/libskiff.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(TSAN) -o $@ $^ -lcmocka -lpthread $(LIBS)
+	$(Q)$(CC) $(TSAN) -o $@ $^ -lcmocka -lpthread $(LIBS) $(NETD_LIBS)
 build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libskiff.a
 	$(call say,LINK,$@)
-	$(Q)clang -fsanitize=fuzzer $(ASAN) -o $@ $^ -lpthread $(LIBS)
+	$(Q)clang -fsanitize=fuzzer $(ASAN) -o $@ $^ -lpthread $(LIBS) $(NETD_LIBS)
 
 UNIT_PROGRAMS := $(addprefix build/asan/,$(UNIT))
 FUZZ_PROGRAMS := $(addprefix build/fuzz/,$(FUZZ))

@@ -6,28 +6,30 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/time_types.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
+#include <string.h>
 
 #include "arch/arch.h"
 #include "devices/block/raw.h"
+#include "devices/net/socket.h"
+#include "devices/net/stream.h"
+#include "devices/net/tap.h"
 #include "devices/pci/host.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
-#include "devices/virtio/rng.h"
+#include "devices/virtio/net.h"
 #include "vmm/console.h"
-#include "vmm/container_of.h"
 #include "vmm/devices.h"
 #include "vmm/disk_option.h"
+#include "vmm/entropy.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
 #include "vmm/machine.h"
+#include "vmm/net_option.h"
+#include "vmm/netd.h"
 #include "vmm/plug.h"
-
-/* How long the guest waits for more entropy once it has had its share. */
-#define REFILL_NS   50000000u
 
 #define DEVICES_MAX (CONFIG_DISKS_MAX + CONFIG_NETS_MAX + 2)
 
@@ -36,12 +38,10 @@ struct disk {
 	struct virtio_blk *dev;
 };
 
-struct entropy {
-	struct virtio_rng rng;
-	struct loop *loop;
-	struct op refill;
-	struct __kernel_timespec ts;
-	int timer_runs;
+struct network {
+	struct net *wire;
+	struct virtio_net *dev;
+	struct netd netd; /* pid 0: none */
 };
 
 struct devices {
@@ -51,6 +51,8 @@ struct devices {
 	struct plug *plug[DEVICES_MAX];
 	unsigned n_disks;
 	struct disk disk[CONFIG_DISKS_MAX];
+	unsigned n_networks;
+	struct network network[CONFIG_NETS_MAX];
 	struct virtio_console *console;
 	struct entropy *entropy;
 };
@@ -83,6 +85,77 @@ static int create_disk(struct devices *d, const char *text)
 	blk.queues = option.queues ? option.queues : 1;
 	r = virtio_blk_create(&disk->dev, &blk);
 	return r == 0 ? plug_in(d, virtio_blk_dev(disk->dev)) : r;
+}
+
+/* Opens what stands behind a network card; for `user` and `switch` that is another process. */
+static int open_wire(struct loop *loop, const struct net_option *option, struct network *n)
+{
+	int r;
+
+	switch (option->kind) {
+	case NET_OPTION_TAP:
+		return option->fd >= 0 ? net_tap_open_fd(&n->wire, loop, option->fd)
+				       : net_tap_open_name(&n->wire, loop, option->name);
+	case NET_OPTION_STREAM:
+		return net_stream_open(&n->wire, loop, option->path, option->mtu);
+	case NET_OPTION_USER:
+	case NET_OPTION_SWITCH:
+		break;
+	}
+	r = netd_start(option, NULL, &n->netd);
+	return r == 0 ? net_socket_open(&n->wire, loop, n->netd.fd, n->netd.mtu) : r;
+}
+
+/*
+ * A card keeps its address from run to run where the machine keeps its first disk: guests remember
+ * networks by it. Without a disk there is nobody to remember.
+ */
+static void default_mac(const struct devices *d, unsigned index, uint8_t mac[6])
+{
+	char seed[PATH_MAX], uuid[2 * sizeof(d->machine->uuid) + 1];
+	struct disk_option option;
+
+	if (d->machine->config->n_disks > 0 &&
+	    disk_option_parse(d->machine->config->disk[0], &option) == 0 &&
+	    realpath(option.path, seed)) {
+		net_option_default_mac(seed, index, mac);
+		return;
+	}
+	for (unsigned i = 0; i < sizeof(d->machine->uuid); i++)
+		snprintf(&uuid[2 * i], 3, "%02x", d->machine->uuid[i]);
+	net_option_default_mac(uuid, index, mac);
+}
+
+static int create_network(struct devices *d, const char *text)
+{
+	unsigned index = d->n_networks++;
+	struct network *n = &d->network[index];
+	struct virtio_net_params params = {.mem = &d->machine->mem};
+	struct net_option option;
+	int r = net_option_parse(text, &option);
+
+	if (r < 0)
+		return r;
+	r = open_wire(d->machine->loop, &option, n);
+	if (r < 0)
+		return r;
+	params.wire = n->wire;
+	if (option.has_mac)
+		memcpy(params.mac, option.mac, sizeof(params.mac));
+	else
+		default_mac(d, index, params.mac);
+	r = virtio_net_create(&n->dev, &params);
+	return r == 0 ? plug_in(d, virtio_net_dev(n->dev)) : r;
+}
+
+static void destroy_network(struct network *n)
+{
+	if (n->dev)
+		virtio_net_destroy(n->dev);
+	if (n->wire)
+		n->wire->ops->close(n->wire);
+	if (n->netd.pid)
+		netd_reap(&n->netd);
 }
 
 static void on_console_tx(void *arg)
@@ -135,53 +208,11 @@ static int create_console(struct devices *d)
 	return r;
 }
 
-static void random_bytes(void *arg, void *dst, size_t len)
-{
-	uint8_t *to = dst;
-
-	(void)arg;
-	while (len > 0) {
-		ssize_t n = getrandom(to, len, 0);
-
-		/* Only a signal interrupts it; the pool is ready since the host booted. */
-		if (n < 0)
-			continue;
-		to += n;
-		len -= (size_t)n;
-	}
-}
-
-/* The guest has had its share of entropy: more comes when the timer has run. On the loop. */
-static void on_dry(void *arg)
-{
-	struct entropy *e = arg;
-
-	if (e->timer_runs)
-		return;
-	e->timer_runs = 1;
-	loop_timer(e->loop, &e->refill, &e->ts, REFILL_NS);
-}
-
-static void on_refill(struct op *op, int res)
-{
-	struct entropy *e = container_of(op, struct entropy, refill);
-
-	(void)res;
-	e->timer_runs = 0;
-	virtio_rng_refill(&e->rng);
-}
-
 static int create_rng(struct devices *d)
 {
-	struct entropy *e = calloc(1, sizeof(*e));
+	int r = entropy_create(&d->entropy, d->machine->loop, &d->machine->mem);
 
-	if (!e)
-		return log_fail(-ENOMEM, "rng: out of memory");
-	d->entropy = e;
-	e->loop = d->machine->loop;
-	e->refill.fn = on_refill;
-	virtio_rng_init(&e->rng, &d->machine->mem, random_bytes, on_dry, e);
-	return plug_in(d, &e->rng.dev);
+	return r == 0 ? plug_in(d, entropy_dev(d->entropy)) : r;
 }
 
 int devices_create(struct machine *m, struct devices **out)
@@ -198,6 +229,8 @@ int devices_create(struct machine *m, struct devices **out)
 	r = pci_host_init(&d->host, &params);
 	for (unsigned i = 0; i < m->config->n_disks && r == 0; i++)
 		r = create_disk(d, m->config->disk[i]);
+	for (unsigned i = 0; i < m->config->n_nets && r == 0; i++)
+		r = create_network(d, m->config->net[i]);
 	if (r == 0 && m->config->virtio_console)
 		r = create_console(d);
 	if (r == 0 && m->config->rng)
@@ -208,7 +241,7 @@ int devices_create(struct machine *m, struct devices **out)
 /* Runs the loop until every device's old work is over; the vCPUs have stopped. */
 static void settle(struct devices *d)
 {
-	while (d->entropy && d->entropy->timer_runs)
+	while (d->entropy && !entropy_is_idle(d->entropy))
 		loop_run_once(d->machine->loop);
 	for (unsigned i = 0; i < d->n_plugs; i++)
 		while (d->plug[i] && !plug_is_reset(d->plug[i]))
@@ -241,8 +274,10 @@ void devices_destroy(struct devices *d)
 		if (d->disk[i].blk)
 			d->disk[i].blk->ops->close(d->disk[i].blk);
 	}
+	for (unsigned i = 0; i < d->n_networks; i++)
+		destroy_network(&d->network[i]);
 	free(d->console);
-	free(d->entropy);
+	entropy_destroy(d->entropy);
 	free(d);
 }
 
