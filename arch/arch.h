@@ -28,9 +28,8 @@ int arch_create_devices(struct machine *m);
 void arch_reset_devices(struct machine *m);
 void arch_destroy_devices(struct machine *m);
 
-/* What KVM_CREATE_VM is given (kvm.h). */
-struct kvm;
-unsigned long arch_vm_type(const struct kvm *kvm);
+/* What KVM_CREATE_VM is given (kvm.h); KVM is open and RAM is laid out. */
+unsigned long arch_vm_type(const struct machine *m);
 
 /* In-kernel interrupt controllers, clock and routing of a new VM, before its vCPUs. */
 int arch_setup_vm(struct machine *m);

@@ -25,7 +25,8 @@ static inline void irq_set(struct irq_line *line, int level)
  * Message-signalled interrupts of one device: a handful of vectors, numbered from 0.
  * route() says where vector @vec goes (the MSI-X table entry's address and data), or that it is
  * masked; nothing takes effect before commit(), which changes the routing of all of them in one
- * call. raise() sends the message: never for a vector that is masked.
+ * call. If that is refused (-errno), none of them has a route any more. raise() sends the message:
+ * never for a vector that is masked.
  */
 struct irq_msi {
 	const struct irq_msi_ops *ops;

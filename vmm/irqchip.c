@@ -48,6 +48,7 @@ struct msi {
 struct irqchip {
 	int vm_fd;
 	int msi_devid;
+	uint32_t first_line; /* GSI 0, as KVM_IRQ_LINE calls it */
 	struct wire *wires;
 	uint16_t asserted[GSI_MAX]; /* number of wires that are high */
 	struct msi *msis;
@@ -140,7 +141,8 @@ int irqchip_attach(struct irqchip *chip, int vm_fd, const struct kvm_irq_routing
 	chip->vm_fd = vm_fd;
 	chip->msi_devid = msi_devid;
 	chip->n_fixed = n;
-	memcpy(chip->fixed, fixed, n * sizeof(*fixed));
+	if (n)
+		memcpy(chip->fixed, fixed, n * sizeof(*fixed));
 	memset(chip->asserted, 0, sizeof(chip->asserted));
 	for (struct wire *w = chip->wires; w; w = w->next)
 		w->level = 0;
@@ -164,7 +166,7 @@ static void wire_set(struct irq_line *line, int level)
 {
 	struct wire *w = container_of(line, struct wire, line);
 	struct irqchip *chip = w->chip;
-	struct kvm_irq_level arg = {.irq = w->gsi, .level = 1};
+	struct kvm_irq_level arg = {.irq = chip->first_line + w->gsi, .level = 1};
 	unsigned before = chip->asserted[w->gsi];
 
 	level = !!level;
@@ -176,6 +178,11 @@ static void wire_set(struct irq_line *line, int level)
 	/* Only an edge of the OR is news; the call cannot fail on a VM with an irqchip. */
 	if (arg.level != (before != 0))
 		kvm_ioctl(chip->vm_fd, KVM_IRQ_LINE, &arg);
+}
+
+void irqchip_number_lines(struct irqchip *chip, uint32_t first)
+{
+	chip->first_line = first;
 }
 
 struct irq_line *irqchip_line(struct irqchip *chip, unsigned gsi)

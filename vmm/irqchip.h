@@ -30,6 +30,12 @@ void irqchip_destroy(struct irqchip *chip);
 int irqchip_attach(struct irqchip *chip, int vm_fd, const struct kvm_irq_routing_entry *fixed,
 		   unsigned n, int msi_devid);
 
+/*
+ * What KVM_IRQ_LINE calls GSI 0, the others following it; 0 until this is called, as on x86. On
+ * arm64 it is the first SPI, in the encoding of api.rst §4.25.
+ */
+void irqchip_number_lines(struct irqchip *chip, uint32_t first);
+
 /* A new wire to @gsi; lives as long as the chip. NULL when out of memory. */
 struct irq_line *irqchip_line(struct irqchip *chip, unsigned gsi);
 

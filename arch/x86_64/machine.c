@@ -40,9 +40,9 @@ gpa_t arch_initrd_floor(const struct machine *m)
 	return LAYOUT_1MIB;
 }
 
-unsigned long arch_vm_type(const struct kvm *kvm)
+unsigned long arch_vm_type(const struct machine *m)
 {
-	(void)kvm;
+	(void)m;
 	return 0;
 }
 
