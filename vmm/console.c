@@ -36,7 +36,7 @@ void console_destroy(struct machine *m)
 {
 	if (!m->console)
 		return;
-	terminal_drain(m->console, 0);
+	terminal_drain(m->console, DRAIN_MS);
 	terminal_close(m->console);
 	m->console = NULL;
 }
@@ -50,6 +50,8 @@ void console_attach(struct machine *m, const struct console_port *port, int inpu
 
 void console_output(struct machine *m)
 {
+	if (!m->console)
+		return; /* the machine has ended; a device still empties its queue */
 	if (!m->first_byte_ns)
 		m->first_byte_ns = machine_now_ns();
 	terminal_output(m->console);
@@ -57,10 +59,6 @@ void console_output(struct machine *m)
 
 void console_input(struct machine *m)
 {
-	terminal_input(m->console);
-}
-
-void console_drain(struct machine *m)
-{
-	terminal_drain(m->console, DRAIN_MS);
+	if (m->console)
+		terminal_input(m->console);
 }

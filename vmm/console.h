@@ -9,7 +9,8 @@ struct machine;
 /*
  * The machine's console: what `--console` asked for (terminal.h), with the guest's ports connected
  * to it. `Ctrl-] x` ends the machine. m->console is set by console_create(), 0 or -errno after a
- * sentence; console_destroy() comes before the devices go and restores the terminal.
+ * sentence. console_destroy() comes before the devices go: it writes out what the guest said before
+ * it ended (not for long, if nobody reads it) and restores the terminal; a second call is harmless.
  */
 int console_create(struct machine *m);
 void console_destroy(struct machine *m);
@@ -20,8 +21,5 @@ void console_attach(struct machine *m, const struct console_port *port, int inpu
 /* For devices: a port has something to show, or can take input again. Any thread, lock held. */
 void console_output(struct machine *m);
 void console_input(struct machine *m);
-
-/* Writes out what the guest said before it ended; not for long if nobody reads it. */
-void console_drain(struct machine *m);
 
 #endif

@@ -47,15 +47,18 @@ static void emit(enum log_level level, const char *fmt, va_list ap)
 		return;
 	p = sink ? 0 : strlen(prefix[level]);
 	memcpy(line, prefix[level], p);
-	vsnprintf(line + p, sizeof(line) - p - 1, fmt, ap);
+	vsnprintf(line + p, sizeof(line) - p - 2, fmt, ap);
 	make_printable(line);
 	if (sink) {
 		sink(sink_arg, level, line);
 	} else {
 		n = strlen(line);
-		line[n] = '\n';
+		/* A terminal may be in raw mode, where a newline alone does not return. */
+		if (isatty(STDERR_FILENO))
+			line[n++] = '\r';
+		line[n++] = '\n';
 		/* Nobody can be told when standard error itself is gone. */
-		if (write(STDERR_FILENO, line, n + 1) < 0)
+		if (write(STDERR_FILENO, line, n) < 0)
 			errno = saved;
 	}
 	errno = saved;

@@ -174,7 +174,7 @@ static int create_memory(struct machine *m)
 /* Makes a VM around the memory, with the kernel at its entry. */
 static int create_vm(struct machine *m)
 {
-	int r = kvm_create_vm(&m->kvm, arch_vm_type(&m->kvm));
+	int r = kvm_create_vm(&m->kvm, arch_vm_type(m));
 
 	if (r == 0)
 		r = kvm_set_memory(&m->kvm, &m->mem);
@@ -207,6 +207,16 @@ static int create_devices(struct machine *m)
 	if (r == 0)
 		r = devices_create(m, &m->devices);
 	return r;
+}
+
+/* There are hosts whose KVM works but emulates: a kernel then stands still without a word. */
+static void warn_if_emulated(void)
+{
+	char what[192];
+
+	if (arch_virt_hint(what, sizeof(what)) == 0)
+		log_line(LOG_WARN, "this host is %s: Linux may not run; `skiff check` finds out",
+			 what);
 }
 
 int machine_create(struct machine *m, const struct config *config, uint64_t start_ns)
@@ -248,6 +258,8 @@ int machine_create(struct machine *m, const struct config *config, uint64_t star
 		r = create_devices(m);
 	if (r == 0)
 		r = create_vm(m);
+	if (r == 0)
+		warn_if_emulated();
 	return r;
 }
 
@@ -321,6 +333,6 @@ enum machine_end machine_run(struct machine *m)
 		if (r < 0)
 			break;
 	}
-	console_drain(m);
+	console_destroy(m);
 	return r < 0 ? MACHINE_FAILED : m->end;
 }

@@ -347,6 +347,23 @@ static void advance(struct terminal *t)
 	advance_input(t);
 }
 
+/* The time to drain is over: what is not written by now never will be. */
+static void deadline_came(struct op *op, int res)
+{
+	struct terminal *t = container_of(op, struct terminal, deadline_op);
+
+	(void)res;
+	t->in_flight--;
+	t->deadline_armed = 0;
+	if (t->closing || t->n_ports == 0)
+		return;
+	end_output(t);
+	if (t->out_state == OUT_IDLE)
+		advance(t);
+	else
+		loop_cancel(t->loop, &t->out_op);
+}
+
 static void soon_came(struct op *op, int res)
 {
 	(void)res;
@@ -438,6 +455,7 @@ int terminal_open(struct terminal **out, const struct terminal_params *p)
 	t->out_op.fn = out_came;
 	t->in_op.fn = in_came;
 	t->notify_op.fn = notify_came;
+	t->deadline_op.fn = deadline_came;
 	r = open_spec(t, p);
 	if (r < 0) {
 		terminal_free(t);
@@ -456,22 +474,6 @@ int terminal_open(struct terminal **out, const struct terminal_params *p)
 
 /* --- the end ------------------------------------------------------------------------------- */
 
-static void deadline_came(struct op *op, int res)
-{
-	struct terminal *t = container_of(op, struct terminal, deadline_op);
-
-	(void)res;
-	t->in_flight--;
-	t->deadline_armed = 0;
-	if (t->closing || t->n_ports == 0)
-		return;
-	end_output(t);
-	if (t->out_state == OUT_IDLE)
-		advance(t);
-	else
-		loop_cancel(t->loop, &t->out_op);
-}
-
 static int is_drained(struct terminal *t)
 {
 	int done;
@@ -489,10 +491,11 @@ void terminal_drain(struct terminal *t, unsigned ms)
 	t->draining = 1;
 	if (t->in_state != IN_IDLE)
 		loop_cancel(t->loop, &t->in_op);
-	t->deadline_op.fn = deadline_came;
-	t->deadline_armed = 1;
-	t->in_flight++;
-	loop_timer(t->loop, &t->deadline_op, &t->deadline, ms * 1000000ull);
+	if (!t->deadline_armed) {
+		t->deadline_armed = 1;
+		t->in_flight++;
+		loop_timer(t->loop, &t->deadline_op, &t->deadline, ms * 1000000ull);
+	}
 	loop_unlock(t->loop);
 	while (!is_drained(t))
 		loop_run_once(t->loop);
