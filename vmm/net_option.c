@@ -90,7 +90,7 @@ static int parse_path(const char *value, struct net_option *opt)
 				"--net: path=%s: the path of a socket has at most %zu "
 				"bytes",
 				value, sizeof(opt->path) - 1);
-	strcpy(opt->path, value);
+	memcpy(opt->path, value, strlen(value) + 1);
 	return 0;
 }
 
@@ -101,7 +101,7 @@ static int parse_name(const char *value, struct net_option *opt)
 				"--net: name=%s is not the name of an interface (1 to %zu "
 				"bytes)",
 				value, sizeof(opt->name) - 1);
-	strcpy(opt->name, value);
+	memcpy(opt->name, value, strlen(value) + 1);
 	return 0;
 }
 
@@ -127,7 +127,7 @@ static int parse_hostfwd(const char *value, struct net_option *opt)
 		return log_fail(-EINVAL, "--net: hostfwd=%s is too long", value);
 	if (net_forward_parse(value, &fwd, why, sizeof(why)))
 		return log_fail(-EINVAL, "--net: hostfwd=%s: %s", value, why);
-	strcpy(opt->forward[opt->n_forwards++], value);
+	memcpy(opt->forward[opt->n_forwards++], value, strlen(value) + 1);
 	return 0;
 }
 

@@ -49,7 +49,7 @@ static int find_program(char *path, size_t size)
 		return log_fail(-ENOENT, "--net: cannot find this program's own path in /proc");
 	path[len] = '\0';
 	slash = strrchr(path, '/');
-	strcpy(slash ? slash + 1 : path, PROGRAM);
+	memcpy(slash ? slash + 1 : path, PROGRAM, sizeof(PROGRAM));
 	if (access(path, X_OK))
 		return log_fail(-ENOENT,
 				"--net: %s: not there or not executable: it belongs beside "
@@ -200,7 +200,7 @@ static int connect_switch(const char *path, struct netd *out)
 
 	if (fd < 0)
 		return -errno;
-	strcpy(addr.sun_path, path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr))) {
 		r = -errno;
 		close(fd);
@@ -228,7 +228,7 @@ static int listen_at(const char *path)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return log_fail(-errno, "--net: switch %s: %s", path, strerror(errno));
-	strcpy(addr.sun_path, path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	/* Whoever may connect is on the network: the owner alone. */
 	if (fchmod(fd, 0600) || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ||
 	    listen(fd, 16)) {

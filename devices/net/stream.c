@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -358,7 +359,7 @@ int net_stream_open(struct net **out, struct loop *loop, const char *path, uint3
 				"net: stream %s: the path of a socket has at most "
 				"%zu bytes",
 				path, sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return log_fail(-errno, "net: stream %s: %s", path, strerror(errno));

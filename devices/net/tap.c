@@ -11,6 +11,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -245,7 +246,7 @@ int net_tap_open_name(struct net **out, struct loop *loop, const char *name)
 						"kernel module `tun`");
 		return log_fail(-errno, "net: tap: cannot open /dev/net/tun: %s", strerror(errno));
 	}
-	strcpy(ifr.ifr_name, name);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
 	if (ioctl(fd, TUNSETIFF, &ifr)) {
 		r = say_attach_failed(errno, name);
 		close(fd);

@@ -27,9 +27,9 @@ int arch_probe(struct kvm *kvm, struct probe *probe)
 	if (act == CANNOT)
 		return log_fail(-ENOMEM, "kvm: a machine cannot be made: no memory");
 	probe->n = 3;
-	strcpy(probe->step[0].name, "first");
-	strcpy(probe->step[1].name, "second");
-	strcpy(probe->step[2].name, "third");
+	snprintf(probe->step[0].name, sizeof(probe->step[0].name), "%s", "first");
+	snprintf(probe->step[1].name, sizeof(probe->step[1].name), "%s", "second");
+	snprintf(probe->step[2].name, sizeof(probe->step[2].name), "%s", "third");
 	probe->step[0].state = PROBE_OK;
 	probe->step[1].state = PROBE_RUNNING;
 	if (act == HANGS)
@@ -38,8 +38,8 @@ int arch_probe(struct kvm *kvm, struct probe *probe)
 	if (act == DIES)
 		raise(SIGKILL);
 	if (act == FAILS) {
-		strcpy(probe->step[1].what, "suberror 1");
-		strcpy(probe->step[1].cause, "no VT-x");
+		snprintf(probe->step[1].what, sizeof(probe->step[1].what), "%s", "suberror 1");
+		snprintf(probe->step[1].cause, sizeof(probe->step[1].cause), "%s", "no VT-x");
 	}
 	probe->step[1].state = act == FAILS ? PROBE_FAILED : PROBE_OK;
 	probe->step[2].state = PROBE_ABSENT;

@@ -216,8 +216,8 @@ static void test_nesting(void **state)
 static void fill(struct check_report *report, enum check_state guest)
 {
 	memset(report, 0, sizeof(*report));
-	strcpy(report->arch, "x86_64");
-	strcpy(report->kernel, "6.1.0 \"odd\"");
+	snprintf(report->arch, sizeof(report->arch), "%s", "x86_64");
+	snprintf(report->kernel, sizeof(report->kernel), "%s", "6.1.0 \"odd\"");
 	report->cpus = 2;
 	report->memory_total = 1ull << 40;
 	check_add(report, CHECK_OK, "kvm", "device", "%s can be opened", "/dev/kvm");

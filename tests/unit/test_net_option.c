@@ -143,17 +143,17 @@ static void bounds(void **state)
 	struct net_option opt;
 
 	(void)state;
-	memset(text + n, 'p', NET_OPTION_PATH_BYTES - 1);
+	memset(text + n, 'p', NET_OPTION_PATH_BYTES);
 	text[n + NET_OPTION_PATH_BYTES - 1] = '\0';
 	assert_int_equal(net_option_parse(text, &opt), 0);
-	strcat(text, "p");
+	text[n + NET_OPTION_PATH_BYTES - 1] = 'p';
 	assert_int_equal(net_option_parse(text, &opt), -EINVAL);
 
-	strcpy(text, "user");
-	for (unsigned i = 0; i < NET_OPTION_FORWARDS_MAX; i++)
-		strcat(text, ",hostfwd=tcp::1-:2");
-	assert_int_equal(net_option_parse(text, &opt), 0);
-	strcat(text, ",hostfwd=tcp::1-:2");
+	n = (size_t)snprintf(text, sizeof(text), "user");
+	for (unsigned i = 0; i <= NET_OPTION_FORWARDS_MAX; i++) {
+		assert_int_equal(net_option_parse(text, &opt), 0);
+		n += (size_t)snprintf(text + n, sizeof(text) - n, ",hostfwd=tcp::1-:2");
+	}
 	assert_int_equal(net_option_parse(text, &opt), -EINVAL);
 	assert_non_null(strstr(said, "more than 32"));
 }

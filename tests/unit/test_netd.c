@@ -31,6 +31,7 @@
 #include <cmocka.h>
 
 #include "devices/net/net.h"
+#include "tests/lib/own_network.h"
 #include "tests/lib/packet.h"
 #include "vmm/log.h"
 #include "vmm/netd.h"
@@ -557,6 +558,7 @@ static void holds_no_privileges(void **state)
 
 static void two_vms_share_a_switch(void **state)
 {
+	char lock[80];
 	char words[128], dir[] = "/tmp/skiff-test-XXXXXX", path[64];
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct netd a, b;
@@ -590,7 +592,7 @@ static void two_vms_share_a_switch(void **state)
 	send_with(b.fd, NULL, packet_arp(out, 1, PACKET_GUEST, PACKET_GATEWAY));
 	assert_true(next_frame(b.fd, 0x0806, WAIT_MS));
 	close(b.fd);
-	strcpy(addr.sun_path, path);
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	for (unsigned i = 0; i < WAIT_MS && !r; i++) {
 		poll(NULL, 0, 1);
 		fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
@@ -605,8 +607,8 @@ static void two_vms_share_a_switch(void **state)
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 	unlink(path);
-	strcat(path, ".lock");
-	unlink(path);
+	snprintf(lock, sizeof(lock), "%s.lock", path);
+	unlink(lock);
 	rmdir(dir);
 }
 
@@ -650,38 +652,6 @@ static void relays_dns_to_the_hosts_resolver(void **state)
 	unlink(file);
 }
 
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	if (write(fd, text, strlen(text)) < 0)
-		perror(path);
-	close(fd);
-}
-
-/* 2: real root in namespaces, 1: root in a user namespace, 0: neither. */
-static int enter_own_network(void)
-{
-	struct ifreq ifr = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
-	int was_root = geteuid() == 0, fd;
-	char map[32];
-
-	snprintf(map, sizeof(map), "0 %u 1", (unsigned)geteuid());
-	if (unshare(CLONE_NEWNET | CLONE_NEWNS | (was_root ? 0 : CLONE_NEWUSER)))
-		return 0;
-	if (!was_root) {
-		write_file("/proc/self/setgroups", "deny");
-		write_file("/proc/self/uid_map", map);
-	}
-	mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	ioctl(fd, SIOCSIFFLAGS, &ifr);
-	close(fd);
-	return was_root ? 2 : 1;
-}
-
 #define T(name)   cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define OWN(name) cmocka_unit_test_teardown(name, teardown)
 
@@ -717,7 +687,7 @@ int main(void)
 			program);
 		return 77;
 	}
-	own_network = enter_own_network();
+	own_network = own_network_enter();
 	log_set_sink(hear, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
