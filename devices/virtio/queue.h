@@ -39,10 +39,10 @@ struct vq {
 	uint16_t size_max;
 	/* Host handles, resolved once by vq_start() from s: NULL when the queue is not running. */
 	void *desc, *avail, *used;
-	uint16_t published; /* used.idx as last written */
-	uint8_t broken;     /* the driver broke the ring: nothing more until reset */
-	uint8_t kicks_off;  /* the driver was told not to kick */
 	uint64_t in_flight[VQ_SIZE_MAX / 64]; /* heads popped and not pushed yet */
+	uint16_t published;                   /* used.idx as last written */
+	uint8_t broken;    /* the driver broke the ring: nothing more until reset */
+	uint8_t kicks_off; /* the driver was told not to kick */
 };
 
 /* A chain under way. The caller gives the segment array; it stays the caller's. */
