@@ -99,6 +99,9 @@ static int on_doorbell(struct virtio_pci *vp, unsigned q, const struct virtio_do
 			return -errno;
 	}
 	arg.fd = k->fd;
+	/* A doorbell in memory that takes any length spares VMX the decoding of the instruction. */
+	if (!bell->io && !bell->match && kvm_has(&plug->machine->kvm, KVM_CAP_IOEVENTFD_ANY_LENGTH))
+		arg.len = 0;
 	if (on)
 		loop_soon(plug->machine->loop, &k->arm);
 	return kvm_ioctl(plug->machine->kvm.vm_fd, KVM_IOEVENTFD, &arg);
