@@ -39,7 +39,7 @@ static void make_printable(char *s)
 static void emit(enum log_level level, const char *fmt, va_list ap)
 {
 	static const char *const prefix[] = {"skiff: ", "skiff: warning: ", "skiff: ", "skiff: "};
-	char line[LINE_MAX_BYTES];
+	char line[LINE_MAX_BYTES + 1];
 	size_t n, p;
 	int saved = errno;
 
