@@ -17,7 +17,7 @@
 
 #define RAM      (4u << 20)
 #define HEAP     0x10000
-#define REQUESTS 300000
+#define REQUESTS 100000
 #define WINDOW   4
 
 /* A doorbell or an interrupt line between two threads, which look for a while before they sleep. */
