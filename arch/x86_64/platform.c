@@ -5,9 +5,7 @@
  * the lock held. The devices know nothing of this room.
  */
 #include <errno.h>
-#include <linux/time_types.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "arch/arch.h"
 #include "arch/x86_64/layout.h"
@@ -15,6 +13,7 @@
 #include "devices/platform/i8042.h"
 #include "devices/platform/rtc_cmos.h"
 #include "devices/platform/uart16550.h"
+#include "vmm/alarm.h"
 #include "vmm/console.h"
 #include "vmm/container_of.h"
 #include "vmm/irqchip.h"
@@ -28,10 +27,7 @@ struct platform {
 	struct i8042 i8042;
 	struct rtc_cmos rtc;
 	struct acpi_pm pm;
-	/* The RTC's next event as a timer of the loop. */
-	struct op rtc_arm, rtc_timer;
-	struct __kernel_timespec rtc_ts;
-	int rtc_timer_runs;
+	struct alarm rtc_alarm;
 };
 
 static void on_power_off(void *arg)
@@ -46,15 +42,6 @@ static void on_reset(void *arg)
 	struct platform *p = arg;
 
 	machine_end(p->machine, MACHINE_RESET);
-}
-
-static int64_t wall_clock_ns(void *arg)
-{
-	struct timespec ts;
-
-	(void)arg;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 static void on_uart_tx(void *arg)
@@ -101,39 +88,21 @@ static void connect_uart(struct machine *m, struct platform *p)
 	console_attach(m, &port, 1);
 }
 
-/* The RTC wants another event than the timer runs for: any thread. */
 static void on_rtc_rearm(void *arg)
 {
 	struct platform *p = arg;
 
-	if (p->rtc_timer_runs || rtc_next_event(&p->rtc) != RTC_NO_EVENT)
-		loop_soon(p->machine->loop, &p->rtc_arm);
+	alarm_rearm(&p->rtc_alarm);
 }
 
-/* On the loop: a running timer is cut short first; its completion comes back here. */
-static void rtc_arm(struct op *op, int res)
+static int64_t rtc_next(const void *rtc)
 {
-	struct platform *p = container_of(op, struct platform, rtc_arm);
-	int64_t at = rtc_next_event(&p->rtc), now = wall_clock_ns(NULL);
-
-	(void)res;
-	if (p->rtc_timer_runs) {
-		loop_cancel(p->machine->loop, &p->rtc_timer);
-	} else if (at != RTC_NO_EVENT) {
-		p->rtc_timer_runs = 1;
-		loop_timer(p->machine->loop, &p->rtc_timer, &p->rtc_ts,
-			   at > now ? (uint64_t)(at - now) : 0);
-	}
+	return rtc_next_event(rtc);
 }
 
-static void on_rtc_timer(struct op *op, int res)
+static void rtc_due(void *rtc)
 {
-	struct platform *p = container_of(op, struct platform, rtc_timer);
-
-	p->rtc_timer_runs = 0;
-	if (res != -ECANCELED)
-		rtc_tick(&p->rtc);
-	rtc_arm(&p->rtc_arm, 0);
+	rtc_tick(rtc);
 }
 
 static int add_ports(struct machine *m, struct platform *p)
@@ -170,7 +139,7 @@ int arch_create_devices(struct machine *m)
 	p->machine = m;
 	uart_init(&p->uart, irqchip_line(m->irqchip, LAYOUT_GSI_COM1));
 	i8042_init(&p->i8042);
-	rtc_init(&p->rtc, irqchip_line(m->irqchip, LAYOUT_GSI_RTC), wall_clock_ns, p);
+	rtc_init(&p->rtc, irqchip_line(m->irqchip, LAYOUT_GSI_RTC), alarm_wall_clock_ns, p);
 	acpi_pm_init(&p->pm, irqchip_line(m->irqchip, LAYOUT_GSI_SCI));
 	p->i8042.reset = on_reset;
 	p->i8042.arg = p;
@@ -178,8 +147,7 @@ int arch_create_devices(struct machine *m)
 	p->pm.reset = on_reset;
 	p->pm.arg = p;
 	p->rtc.rearm = on_rtc_rearm;
-	p->rtc_arm.fn = rtc_arm;
-	p->rtc_timer.fn = on_rtc_timer;
+	alarm_init(&p->rtc_alarm, m->loop, rtc_next, rtc_due, &p->rtc);
 	connect_uart(m, p);
 	return add_ports(m, p);
 }
