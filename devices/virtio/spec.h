@@ -29,6 +29,7 @@
 #define VIRTIO_ID_BLOCK           2
 #define VIRTIO_ID_CONSOLE         3
 #define VIRTIO_ID_RNG             4
+#define VIRTIO_ID_INPUT           18
 
 /* §2.7.5 descriptor table */
 struct vring_desc {
