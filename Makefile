@@ -14,19 +14,31 @@ VERSION := 0.1
 ARCH    ?= $(shell uname -m | sed 's/aarch64/arm64/')
 NATIVE  := $(shell uname -m | sed 's/aarch64/arm64/')
 
+PKG_CONFIG := pkg-config
+
 ifeq ($(ARCH),$(NATIVE))
 OUT := build
 else
-OUT := build/$(ARCH)
+# Another architecture: Debian's cross compiler, and libraries that tests/sysroot unpacks once.
+OUT     := build/$(ARCH)
+TRIPLET := $(patsubst arm64-%,aarch64-%,$(ARCH)-linux-gnu)
+SYSROOT := $(OUT)/sysroot
+ifeq ($(origin CC),default)
+CC := $(TRIPLET)-gcc
+endif
+CROSS := --sysroot=$(CURDIR)/$(SYSROOT) $(if $(findstring clang,$(CC)),--target=$(TRIPLET))
+PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) \
+	PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(TRIPLET)/pkgconfig $(PKG_CONFIG)
 endif
 
 # --- what is built -----------------------------------------------------------------------
 
 VMM := \
-	vmm/bus.o vmm/check.o vmm/check_guest.o vmm/check_host.o vmm/check_report.o vmm/config.o \
-	vmm/console.o vmm/devices.o vmm/disk_option.o vmm/entropy.o vmm/iov.o vmm/irqchip.o vmm/json_out.o \
-	vmm/kvm.o vmm/kvm_report.o vmm/kvm_stats.o vmm/log.o vmm/loop.o vmm/machine.o vmm/mem.o vmm/net_option.o vmm/netd.o \
-	vmm/plug.o vmm/stats.o vmm/terminal.o vmm/tty.o vmm/vcpu.o
+	vmm/alarm.o vmm/bus.o vmm/check.o vmm/check_guest.o vmm/check_host.o vmm/check_report.o \
+	vmm/config.o vmm/console.o vmm/devices.o vmm/disk_option.o vmm/entropy.o vmm/iov.o \
+	vmm/irqchip.o vmm/json_out.o vmm/kvm.o vmm/kvm_report.o vmm/kvm_stats.o vmm/log.o \
+	vmm/loop.o vmm/machine.o vmm/mem.o vmm/net_option.o vmm/netd.o vmm/plug.o vmm/stats.o \
+	vmm/terminal.o vmm/tty.o vmm/vcpu.o
 
 LOADER := \
 	loader/arm64.o loader/bzimage.o loader/cmdline.o loader/decompress.o loader/elf.o \
@@ -35,7 +47,7 @@ LOADER := \
 DEVICES := \
 	devices/pci/bar.o devices/pci/config.o devices/pci/host.o devices/pci/msix.o \
 	devices/virtio/blk.o devices/virtio/blk_parse.o devices/virtio/console.o \
-	devices/virtio/dev.o devices/virtio/pci.o devices/virtio/pci_legacy.o \
+	devices/virtio/dev.o devices/virtio/input.o devices/virtio/pci.o devices/virtio/pci_legacy.o \
 	devices/virtio/pci_modern.o devices/virtio/queue.o devices/virtio/rng.o \
 	devices/virtio/net.o devices/virtio/net_hdr.o devices/net/csum.o devices/net/forward.o \
 	devices/net/socket.o devices/net/stream.o devices/net/tap.o \
@@ -44,34 +56,49 @@ DEVICES := \
 ARCH_x86_64 := \
 	arch/x86_64/acpi.o arch/x86_64/boot.o arch/x86_64/cpuid.o arch/x86_64/kvm_caps.o \
 	arch/x86_64/machine.o arch/x86_64/platform.o arch/x86_64/probe.o \
-	arch/x86_64/probe_guest.o arch/x86_64/registers.o arch/x86_64/smbios.o \
+	arch/x86_64/probe_guest.o arch/x86_64/registers.o arch/x86_64/smbios.o
+
+ARCH_arm64 := \
+	arch/arm64/gic.o arch/arm64/kvm_caps.o arch/arm64/machine.o \
+	arch/arm64/platform.o arch/arm64/probe.o arch/arm64/probe_guest.o arch/arm64/registers.o
+
+# What these machines are made of and what any compiler takes: tested on both.
+PORTABLE_x86_64 := \
 	devices/platform/acpi_pm.o devices/platform/i8042.o devices/platform/rtc_cmos.o \
 	devices/platform/uart16550.o
+PORTABLE_arm64 := \
+	arch/arm64/fdt.o arch/arm64/ipa.o devices/platform/pl011.o devices/platform/pl031.o
 
 # skiff-netd, the other process: it alone links libslirp.
 NETD := \
 	devices/net/netd/backlog.o devices/net/netd/hub.o devices/net/netd/jail.o \
 	devices/net/netd/nat.o devices/net/netd/switch.o
-NETD_CFLAGS := $(shell pkg-config --cflags slirp 2>/dev/null)
+NETD_CFLAGS = $(shell $(PKG_CONFIG) --cflags slirp 2>/dev/null)
 NETD_LIBS   := -lslirp
 
 # All but main.o: what tests and fuzzers link against.
-LIB  := $(VMM) $(LOADER) $(DEVICES) $(ARCH_$(ARCH))
+LIB  := $(VMM) $(LOADER) $(DEVICES) $(ARCH_$(ARCH)) $(PORTABLE_$(ARCH))
 LIBS := -luring -lz -llzma -llz4 -lzstd -lbz2
+LIBS_arm64 := -lfdt
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-TEST_LIB := $(patsubst %.c,%.o,$(wildcard tests/lib/*.c))
+# A test that wants the fake loop instead of the real one links it by name.
+TEST_LIB := $(sort $(LIB) $(PORTABLE_x86_64) $(PORTABLE_arm64) $(NETD)) \
+	$(patsubst %.c,%.o,$(filter-out tests/lib/fake_loop.c,$(wildcard tests/lib/*.c)))
+TEST_LIBS := $(LIBS) $(LIBS_arm64) $(NETD_LIBS)
 
 # --- how -----------------------------------------------------------------------------------
 
 CFLAGS   ?= -O2 -g
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wimplicit-fallthrough
-STD      := -std=gnu11 -D_GNU_SOURCE -DSKIFF_VERSION='"$(VERSION)"' -I.
-HARDEN   := -fPIE -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
-	$(shell $(CC) -Werror -ftrivial-auto-var-init=zero -x c -c /dev/null -o /dev/null \
-		2>/dev/null && echo -ftrivial-auto-var-init=zero)
-LINK     := -pie -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections
+STD      := -std=gnu11 -D_GNU_SOURCE -DSKIFF_VERSION='"$(VERSION)"' -I. $(CROSS)
+# $(1) if the compiler knows it.
+if_known  = $(shell $(CC) $(CROSS) -Werror $(1) -x c -c /dev/null -o /dev/null 2>/dev/null && \
+	echo $(1))
+HARDEN   := -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2 \
+	$(call if_known,-fstack-clash-protection) $(call if_known,-ftrivial-auto-var-init=zero)
+LINK     := $(CROSS) -pie -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections
 ifdef WERROR
 WARN += -Werror
 endif
@@ -92,24 +119,30 @@ all: $(PROGRAMS)
 OBJ := $(OUT)/obj
 $(OUT)/skiff: $(addprefix $(OBJ)/,vmm/main.o $(LIB))
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LIBS) $(LIBS_$(ARCH))
 
 $(OUT)/skiff-netd: $(addprefix $(OBJ)/,devices/net/netd/main.o $(NETD) devices/net/csum.o \
 		devices/net/forward.o vmm/log.o)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(NETD_LIBS)
 
-$(OBJ)/devices/net/netd/%.o: STD += $(NETD_CFLAGS)
+$(OBJ)/devices/net/netd/%.o: MORE = $(NETD_CFLAGS)
 
-$(OBJ)/%.o: %.c
+$(OBJ)/%.o: %.c | $(SYSROOT)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(STD) $(WARN) $(CFLAGS) $(HARDEN) -ffunction-sections -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(STD) $(MORE) $(WARN) $(CFLAGS) $(HARDEN) -ffunction-sections -MMD -MP -c -o $@ $<
 
-$(OBJ)/%.o: %.S
+$(OBJ)/%.o: %.S | $(SYSROOT)
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(STD) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+ifdef SYSROOT
+$(SYSROOT):
+	$(call say,GET,$@)
+	$(Q)tests/sysroot $(ARCH) >/dev/null
+endif
 
 # --- test builds: the same sources under sanitizers -----------------------------------------
 
@@ -121,12 +154,12 @@ define variant
 build/$(1)/%.o: %.c
 	$$(call say,CC,"$$< ($(1))")
 	$$(Q)mkdir -p $$(@D)
-	$$(Q)$(2) $(STD) $(WARN) -O1 -g $(3) -DRING_LOAD_HOOK= -MMD -MP -c -o $$@ $$<
+	$$(Q)$(2) $(STD) $$(MORE) $(WARN) -O1 -g $(3) -DRING_LOAD_HOOK= -MMD -MP -c -o $$@ $$<
 build/$(1)/%.o: %.S
 	$$(Q)mkdir -p $$(@D)
 	$$(Q)$(2) $(STD) -c -o $$@ $$<
-build/$(1)/devices/net/netd/%.o build/$(1)/tests/%.o: STD += $(NETD_CFLAGS)
-build/$(1)/libskiff.a: $(addprefix build/$(1)/,$(LIB) $(NETD) $(TEST_LIB))
+build/$(1)/devices/net/netd/%.o build/$(1)/tests/%.o: MORE = $$(NETD_CFLAGS)
+build/$(1)/libskiff.a: $(addprefix build/$(1)/,$(TEST_LIB))
 	$$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
 $(eval $(call variant,asan,$(CC),$(ASAN)))
@@ -135,24 +168,27 @@ $(eval $(call variant,fuzz,clang,-fsanitize=fuzzer-no-link $(ASAN)))
 
 build/asan/test_%: build/asan/tests/unit/test_%.o build/asan/libskiff.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ASAN) -o $@ $^ -lcmocka -lpthread $(LIBS) $(NETD_LIBS)
+	$(Q)$(CC) $(ASAN) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lpthread $(TEST_LIBS)
 build/tsan/test_%: build/tsan/tests/unit/test_%.o build/tsan/libskiff.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(TSAN) -o $@ $^ -lcmocka -lpthread $(LIBS) $(NETD_LIBS)
+	$(Q)$(CC) $(TSAN) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lpthread $(TEST_LIBS)
 build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libskiff.a
 	$(call say,LINK,$@)
-	$(Q)clang -fsanitize=fuzzer $(ASAN) -o $@ $^ -lpthread $(LIBS) $(NETD_LIBS)
+	$(Q)clang -fsanitize=fuzzer $(ASAN) -o $@ $^ -lpthread $(TEST_LIBS)
+
+build/asan/test_raw_faults: build/asan/tests/lib/fake_loop.o
+build/tsan/test_raw_faults: build/tsan/tests/lib/fake_loop.o
 
 UNIT_PROGRAMS := $(addprefix build/asan/,$(UNIT))
 FUZZ_PROGRAMS := $(addprefix build/fuzz/,$(FUZZ))
-# Those that start threads; tests/run finds them in the same way.
-TSAN_PROGRAMS := $(patsubst tests/unit/%.c,build/tsan/%,\
-	$(shell grep -l '<pthread.h>' tests/unit/test_*.c))
+# Tests that have threads, and those in which a driver plays the guest against a device.
+TSAN_PROGRAMS := $(addprefix build/tsan/,$(sort $(filter test_virtio_%,$(UNIT)) \
+	$(patsubst tests/unit/%.c,%,$(shell grep -l '<pthread.h>' tests/unit/test_*.c))))
 
 # --- what people and CI type ---------------------------------------------------------------
 
 JOBS := $(shell nproc)
-SUB  := +$(MAKE) --no-print-directory -j$(JOBS)
+SUB  := +@$(MAKE) --no-print-directory -s -j$(JOBS)
 
 run:
 	@tests/deps build guest
@@ -181,9 +217,9 @@ fuzz:
 	@tests/fuzz/run $(or $(FUZZ_SECONDS),60) $(FUZZ_PROGRAMS)
 
 bench-boot bench-io:
-	@tests/deps build guest lab bench
+	@tests/deps build guest lab bench $(if $(SYSROOT),arm64)
 	$(SUB) all
-	@tests/bench/$(@:bench-%=%)
+	@ARCH=$(ARCH) tests/bench/$(@:bench-%=%)
 
 FORMATTED := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 format:

@@ -52,7 +52,13 @@ void arch_pci_params(const struct machine *m, struct pci_host_params *p);
 /* The GSI of a slot's INTA#. */
 unsigned arch_pci_gsi(unsigned slot);
 
-/* Presses the power button; any thread, lock held. */
+/*
+ * Presses the power button; any thread, lock held. Whether the guest takes it as a wish to shut
+ * down is the guest's affair.
+ */
 void arch_press_power_button(struct machine *m);
+
+/* The platform has no button that stock kernels know: the machine adds a key on PCI (devices.h). */
+extern const int arch_wants_power_key;
 
 #endif

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The PCI bus and the virtio devices on it, made from the configuration in the order in which the
- * guest finds them: disks, networks, console, entropy. Main thread, which is the loop's. Knows
- * which devices there are; how each is wired is in plug.c.
+ * guest finds them: disks, networks, console, entropy, power key. Main thread, which is the loop's.
+ * Knows which devices there are; how each is wired is in plug.c.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/input-event-codes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 #include "devices/pci/host.h"
 #include "devices/virtio/blk.h"
 #include "devices/virtio/console.h"
+#include "devices/virtio/input.h"
 #include "devices/virtio/net.h"
 #include "vmm/console.h"
 #include "vmm/devices.h"
@@ -31,7 +33,7 @@
 #include "vmm/netd.h"
 #include "vmm/plug.h"
 
-#define DEVICES_MAX (CONFIG_DISKS_MAX + CONFIG_NETS_MAX + 2)
+#define DEVICES_MAX (CONFIG_DISKS_MAX + CONFIG_NETS_MAX + 3)
 
 struct disk {
 	struct blk *blk;
@@ -55,6 +57,7 @@ struct devices {
 	struct network network[CONFIG_NETS_MAX];
 	struct virtio_console *console;
 	struct entropy *entropy;
+	struct virtio_input *power_key;
 };
 
 /* Puts @dev into the next free slot. */
@@ -215,6 +218,22 @@ static int create_rng(struct devices *d)
 	return r == 0 ? plug_in(d, entropy_dev(d->entropy)) : r;
 }
 
+static int create_power_key(struct devices *d)
+{
+	struct virtio_input *key = calloc(1, sizeof(*key));
+
+	if (!key)
+		return log_fail(-ENOMEM, "devices: out of memory");
+	d->power_key = key;
+	virtio_input_init(key, &d->machine->mem, "Power Button", KEY_POWER);
+	return plug_in(d, &key->dev);
+}
+
+void devices_press_power_key(struct devices *d)
+{
+	virtio_input_press(d->power_key);
+}
+
 int devices_create(struct machine *m, struct devices **out)
 {
 	struct pci_host_params params = {.io = &m->pio, .mem = &m->mmio, .ram = &m->mem};
@@ -235,6 +254,8 @@ int devices_create(struct machine *m, struct devices **out)
 		r = create_console(d);
 	if (r == 0 && m->config->rng)
 		r = create_rng(d);
+	if (r == 0 && arch_wants_power_key)
+		r = create_power_key(d);
 	return r;
 }
 
@@ -277,6 +298,7 @@ void devices_destroy(struct devices *d)
 	for (unsigned i = 0; i < d->n_networks; i++)
 		destroy_network(&d->network[i]);
 	free(d->console);
+	free(d->power_key);
 	entropy_destroy(d->entropy);
 	free(d);
 }

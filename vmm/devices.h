@@ -14,6 +14,9 @@ int devices_create(struct machine *m, struct devices **out);
 void devices_reset(struct devices *devices);
 void devices_destroy(struct devices *devices);
 
+/* Presses the key that is the power button where arch_wants_power_key; lock held, any thread. */
+void devices_press_power_key(struct devices *devices);
+
 /* A line per device for --stats. */
 void devices_print_stats(const struct devices *devices);
 

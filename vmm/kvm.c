@@ -55,9 +55,10 @@ static int fail_absent(const char *path, int err)
 {
 	return log_fail(
 		err,
-		"kvm: %s: %s: is virtualisation (VT-x, AMD-V) switched on in the firmware, and is "
-		"the kernel's KVM module loaded ('sudo modprobe kvm_intel' or 'sudo modprobe "
-		"kvm_amd')? In a virtual machine, its host must allow nested virtualisation",
+		"kvm: %s: %s: is virtualisation (VT-x, AMD-V, EL2) switched on in the firmware, "
+		"and is the kernel's KVM module loaded (on x86 'sudo modprobe kvm_intel' or 'sudo "
+		"modprobe kvm_amd', on arm64 it is built in)? In a virtual machine, its host must "
+		"allow nested virtualisation",
 		path, strerror(-err));
 }
 

@@ -22,6 +22,7 @@
 
 const enum image_arch arch_image = IMAGE_ARCH_X86_64;
 const char arch_default_cmdline[] = "console=ttyS0 panic=-1";
+const int arch_wants_power_key = 0; /* ACPI has one */
 
 unsigned arch_mem_ranges(uint64_t size, struct mem_range out[MEM_REGIONS_MAX])
 {
