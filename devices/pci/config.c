@@ -6,7 +6,6 @@
  */
 #include "devices/pci/config.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <linux/pci_regs.h>
 #include <string.h>

@@ -192,6 +192,15 @@ static void console_kick(struct virtio_dev *dev, unsigned q)
 		kick_rx(to_console(dev));
 }
 
+/* Linux's driver does not look at the size until it is told that it changed. */
+static void console_start(struct virtio_dev *dev)
+{
+	const struct virtio_console_config *c = &to_console(dev)->config;
+
+	if (virtio_has(dev, VIRTIO_CONSOLE_F_SIZE) && (c->cols || c->rows))
+		virtio_config_changed(dev);
+}
+
 static void console_reset(struct virtio_dev *dev, int q)
 {
 	(void)q;
@@ -203,6 +212,7 @@ static void console_reset(struct virtio_dev *dev, int q)
 static const struct virtio_dev_ops console_ops = {
 	.name = "console",
 	.type = VIRTIO_ID_CONSOLE,
+	.start = console_start,
 	.kick = console_kick,
 	.reset = console_reset,
 };

@@ -257,6 +257,23 @@ static void test_size_5_3_4(void **state)
 	assert_int_equal(drv.config_irqs, before + 1);
 }
 
+/* A size that was known before is told at the start: drivers wait for a change of it. */
+static void test_size_at_the_start(void **state)
+{
+	unsigned before = drv.config_irqs;
+
+	(void)state;
+	assert_int_equal(driver_reset(&drv), 0);
+	virtio_console_resize(&vc, 100, 30);
+	assert_int_equal(drv.config_irqs, before);
+	assert_int_equal(driver_start(&drv, DRIVER_ALL, 0), 0);
+	assert_int_equal(drv.config_irqs, before + 1);
+	assert_int_equal(driver_reset(&drv), 0);
+	/* A driver that does not want to know. */
+	assert_int_equal(driver_start(&drv, ~(1ull << VIRTIO_CONSOLE_F_SIZE), 0), 0);
+	assert_int_equal(drv.config_irqs, before + 1);
+}
+
 /* A reset in the middle of a chain: what was sent is sent, the rest is not touched again. */
 static void test_reset_while_held(void **state)
 {
@@ -296,6 +313,7 @@ int main(void)
 		ON(test_input_waits),
 		ON(test_input_before_the_driver),
 		ON(test_size_5_3_4),
+		ON(test_size_at_the_start),
 		ON(test_reset_while_held),
 		ON(test_legacy),
 	};
