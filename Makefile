@@ -191,9 +191,9 @@ JOBS := $(shell nproc)
 SUB  := +@$(MAKE) --no-print-directory -s -j$(JOBS)
 
 run:
-	@tests/deps build guest
+	@tests/deps build guest $(if $(SYSROOT),arm64)
 	$(SUB) all
-	@tests/demo
+	@ARCH=$(ARCH) tests/demo
 
 test:
 	@tests/deps build guest lab test
