@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Makes qcow2 images, tells what they are, makes them larger. For a command line: these functions
+ * block and know no loop and no guest.
+ *
+ * System calls: openat, fcntl (lock), fstat, pread, pwrite, ftruncate, fsync, unlink.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "devices/block/qcow2.h"
+#include "devices/block/qcow2_format.h"
+#include "vmm/log.h"
+
+#define CREATED_ORDER 4u /* refcounts of 16 bits */
+
+/* A new image: header, refcount table, refcount blocks, L1; one behind the other. */
+struct layout {
+	uint64_t cluster, l1_entries, l1_clusters, blocks, reftable_clusters, used;
+};
+
+static int lay_out(struct layout *l, const struct qcow2_creation *what, unsigned bits)
+{
+	uint64_t covered = 1ull << (2 * bits - 3), entries = 1ull << (bits + 3 - CREATED_ORDER);
+
+	l->cluster = 1ull << bits;
+	l->l1_entries = (what->size + covered - 1) / covered;
+	if (l->l1_entries > QCOW2_L1_MAX / 8)
+		return log_fail(-EFBIG, "%s: %llu bytes are too many for clusters of %llu bytes",
+				what->path, (unsigned long long)what->size,
+				(unsigned long long)l->cluster);
+	l->l1_clusters = (8 * l->l1_entries + l->cluster - 1) >> bits;
+	for (l->blocks = 1;; l->blocks++) {
+		l->reftable_clusters = (8 * l->blocks + l->cluster - 1) >> bits;
+		l->used = 1 + l->reftable_clusters + l->blocks + l->l1_clusters;
+		if (l->blocks * entries >= l->used)
+			return 0;
+	}
+}
+
+static int judge(const struct qcow2_creation *what, unsigned bits)
+{
+	if (bits < QCOW2_CLUSTER_BITS_MIN || bits > QCOW2_CLUSTER_BITS_MAX)
+		return log_fail(-EINVAL, "%s: clusters of 2^%u bytes: 2^9 to 2^21 will do",
+				what->path, bits);
+	if (what->size == 0 || what->size % 512 || what->size > 1ull << 56)
+		return log_fail(-EINVAL, "%s: a size of %llu bytes: give a multiple of 512",
+				what->path, (unsigned long long)what->size);
+	if (!what->backing)
+		return 0;
+	if (!what->backing_format || (strcmp(what->backing_format, "raw") != 0 &&
+				      strcmp(what->backing_format, "qcow2") != 0))
+		return log_fail(-EINVAL, "%s: the format of %s must be stated: raw or qcow2",
+				what->path, what->backing);
+	/* Header, format and name share the first cluster. */
+	if (!what->backing[0] || strlen(what->backing) > QCOW2_BACKING_MAX ||
+	    strlen(what->backing) > (1u << bits) - QCOW2_HEADER_LEN - 8 - 16 - 8)
+		return log_fail(-EINVAL, "%s: the name of its backing file is empty or too long",
+				what->path);
+	return 0;
+}
+
+static void fill_header(uint8_t *h, const struct layout *l, const struct qcow2_creation *what,
+			unsigned bits)
+{
+	uint8_t *at = h + 112;
+
+	put_be32(h, QCOW2_MAGIC);
+	put_be32(h + 4, 3);
+	put_be32(h + 20, bits);
+	put_be64(h + QCOW2_AT_SIZE, what->size);
+	put_be32(h + QCOW2_AT_L1_SIZE, (uint32_t)l->l1_entries);
+	put_be64(h + QCOW2_AT_L1_OFF, (l->used - l->l1_clusters) << bits);
+	put_be64(h + QCOW2_AT_REFTABLE_OFF, 1ull << bits);
+	put_be32(h + QCOW2_AT_REFTABLE_CLUSTERS, (uint32_t)l->reftable_clusters);
+	put_be32(h + 96, CREATED_ORDER);
+	put_be32(h + 100, 112); /* with compression_type and its padding */
+	if (!what->backing)
+		return;
+	put_be32(at, QCOW2_EXT_BACKING_FORMAT);
+	put_be32(at + 4, (uint32_t)strlen(what->backing_format));
+	memcpy(at + 8, what->backing_format, strlen(what->backing_format));
+	at += 8 + 8 + 8; /* the format's padding, and the end of the extensions */
+	put_be64(h + 8, (uint64_t)(at - h));
+	put_be32(h + 16, (uint32_t)strlen(what->backing));
+	memcpy(at, what->backing, strlen(what->backing));
+}
+
+static int write_all(int fd, const uint8_t *p, uint64_t len, uint64_t off)
+{
+	while (len > 0) {
+		ssize_t n = pwrite(fd, p, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		p += n;
+		off += (uint64_t)n;
+		len -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static int write_image(int fd, const struct layout *l, const struct qcow2_creation *what,
+		       unsigned bits)
+{
+	uint64_t len = (l->used - l->l1_clusters) << bits;
+	uint8_t *image = calloc(1, len), *block = image + ((1 + l->reftable_clusters) << bits);
+	int r;
+
+	if (!image)
+		return -ENOMEM;
+	fill_header(image, l, what, bits);
+	for (uint64_t i = 0; i < l->blocks; i++)
+		put_be64(image + l->cluster + 8 * i, (1 + l->reftable_clusters + i) << bits);
+	for (uint64_t i = 0; i < l->used; i++)
+		qcow2_refcount_set(block, CREATED_ORDER, i, 1);
+	r = write_all(fd, image, len, 0);
+	free(image);
+	if (r == 0 && ftruncate(fd, (off_t)(l->used << bits)))
+		r = -errno;
+	if (r == 0 && fsync(fd))
+		r = -errno;
+	return r;
+}
+
+int qcow2_create(const struct qcow2_creation *what)
+{
+	unsigned bits = what->cluster_bits ? what->cluster_bits : 16;
+	struct layout l = {0};
+	int fd, r = judge(what, bits);
+
+	if (r == 0)
+		r = lay_out(&l, what, bits);
+	if (r < 0)
+		return r;
+	fd = open(what->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return log_fail(-errno, "%s: cannot create: %s", what->path, strerror(errno));
+	r = write_image(fd, &l, what, bits);
+	close(fd);
+	if (r < 0) {
+		unlink(what->path);
+		return log_fail(r, "%s: cannot write: %s", what->path, strerror(-r));
+	}
+	return 0;
+}
+
+/* --- looking --------------------------------------------------------------------------------- */
+
+static int open_image(const char *path, int flags, struct qcow2_header *h, uint64_t *file_size)
+{
+	struct flock lock = {
+		.l_type = flags == O_RDWR ? F_WRLCK : F_RDLCK,
+		.l_whence = SEEK_SET,
+	};
+	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), r;
+	struct stat st;
+
+	if (fd < 0)
+		return log_fail(-errno, "disk: %s: cannot open: %s", path, strerror(errno));
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		r = log_fail(-EINVAL, "disk: %s: a qcow2 image is a regular file", path);
+		goto out_close;
+	}
+	if (flags == O_RDWR && fcntl(fd, F_OFD_SETLK, &lock)) {
+		r = log_fail(-EBUSY, "disk: %s: in use by another program: stop that one", path);
+		goto out_close;
+	}
+	*file_size = (uint64_t)st.st_size;
+	r = qcow2_header_read(h, fd, *file_size, path);
+	if (r == 0)
+		return fd;
+out_close:
+	close(fd);
+	return r;
+}
+
+int qcow2_info(const char *path, struct qcow2_info *out)
+{
+	struct qcow2_header h;
+	uint64_t file_size;
+	int fd = open_image(path, O_RDONLY, &h, &file_size);
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	*out = (struct qcow2_info){
+		.size = h.size,
+		.file_size = file_size,
+		.version = h.version,
+		.cluster_bits = h.cluster_bits,
+		.refcount_bits = 1u << h.refcount_order,
+		.snapshots = h.snapshots,
+		.dirty = !!(h.incompatible & QCOW2_DIRTY),
+		.corrupt = !!(h.incompatible & QCOW2_CORRUPT),
+		.zstd = h.compression == 1,
+		.lazy_refcounts = !!(h.compatible & QCOW2_LAZY),
+	};
+	memcpy(out->backing, h.backing, sizeof(out->backing));
+	memcpy(out->backing_format, h.backing_format, sizeof(out->backing_format));
+	return 0;
+}
+
+/* --- larger ---------------------------------------------------------------------------------- */
+
+static int judge_resize(const struct qcow2_header *h, const char *path, uint64_t size)
+{
+	uint64_t covered = 1ull << (2 * h->cluster_bits - 3);
+
+	if (size < h->size || size % 512)
+		return log_fail(
+			-EINVAL,
+			"disk: %s: from %llu to %llu bytes: it can only become larger, by a "
+			"multiple of 512",
+			path, (unsigned long long)h->size, (unsigned long long)size);
+	if (h->incompatible & (QCOW2_DIRTY | QCOW2_CORRUPT))
+		return log_fail(-EROFS, "disk: %s: repair it first, with `qemu-img check -r all`",
+				path);
+	if (h->snapshots)
+		return log_fail(-ENOTSUP,
+				"disk: %s: has snapshots, which keep its size: remove them first",
+				path);
+	/*
+	 * L1 tables are not made longer here: the room up to the end of its last cluster is what
+	 * there is, 4 TiB with clusters of 64 KiB.
+	 */
+	if ((size + covered - 1) / covered > ((8ull * h->l1_size + (1ull << h->cluster_bits) - 1) >>
+					      h->cluster_bits << h->cluster_bits) /
+						     8)
+		return log_fail(-EFBIG,
+				"disk: %s: its L1 table has no room for %llu bytes: use `qemu-img "
+				"resize`, or lay a larger image over it",
+				path, (unsigned long long)size);
+	return 0;
+}
+
+/* The new entries are zero before the header says that they are entries. */
+static int write_resized(int fd, const struct qcow2_header *h, uint64_t size)
+{
+	uint64_t covered = 1ull << (2 * h->cluster_bits - 3);
+	uint64_t needed = (size + covered - 1) / covered;
+	uint8_t field[16], none[8] = {0};
+	int r = 0;
+
+	for (uint64_t i = h->l1_size; i < needed && r == 0; i++)
+		r = write_all(fd, none, 8, h->l1_off + 8 * i);
+	if (r == 0 && fsync(fd))
+		r = -errno;
+	/* Size, encryption, L1 size: side by side in one sector. */
+	put_be64(field, size);
+	put_be32(field + 8, 0);
+	put_be32(field + 12, needed > h->l1_size ? (uint32_t)needed : h->l1_size);
+	if (r == 0)
+		r = write_all(fd, field, sizeof(field), QCOW2_AT_SIZE);
+	if (r == 0 && fsync(fd))
+		r = -errno;
+	return r;
+}
+
+int qcow2_resize(const char *path, uint64_t size)
+{
+	struct qcow2_header h;
+	uint64_t file_size;
+	int fd = open_image(path, O_RDWR, &h, &file_size), r;
+
+	if (fd < 0)
+		return fd;
+	r = judge_resize(&h, path, size);
+	if (r == 0) {
+		r = write_resized(fd, &h, size);
+		if (r < 0)
+			log_fail(r, "disk: %s: cannot write: %s", path, strerror(-r));
+	}
+	close(fd);
+	return r;
+}

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * qcow2 disks on the real loop, with qemu-img as the judge: images that it makes are read as it
+ * reads them, and what is written here it finds clean and the same. Skipped where there is no
+ * qemu-img or no io_uring.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "devices/block/qcow2.h"
+#include "tests/lib/qemu_img.h"
+#include "tests/lib/said.h"
+#include "vmm/log.h"
+#include "vmm/loop.h"
+
+#define SIZE (3u << 20)
+
+static struct loop *loop;
+static char dir[64];
+static uint8_t model[SIZE];
+
+static const char *in_dir(const char *name)
+{
+	static char paths[8][128];
+	static unsigned next;
+
+	next = (next + 1) % 8;
+	snprintf(paths[next], sizeof(paths[next]), "%s/%s", dir, name);
+	return paths[next];
+}
+
+static int up(void **state)
+{
+	(void)state;
+	said_start();
+	if (loop_create(&loop, 64))
+		loop = NULL;
+	snprintf(dir, sizeof(dir), "/tmp/test_qcow2.XXXXXX");
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int down(void **state)
+{
+	static const char *const names[] = {"raw", "a", "b", "c", "out", "canary"};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		unlink(in_dir(names[i]));
+	if (loop)
+		loop_destroy(loop);
+	log_set_sink(NULL, NULL);
+	return rmdir(dir);
+}
+
+static void need_judge(void)
+{
+	if (!loop || !qemu_img_is_there()) {
+		print_message("%s\n", loop ? "no qemu-img here" : "no io_uring here");
+		skip();
+	}
+}
+
+static int result;
+static unsigned answers;
+
+static void done(struct blk_req *req, int res)
+{
+	(void)req;
+	result = res;
+	answers++;
+}
+
+static int request(struct blk *blk, enum blk_op op, uint64_t off, void *p, size_t len)
+{
+	struct iovec v[2] = {{p, len / 3}, {(uint8_t *)p + len / 3, len - len / 3}};
+	struct blk_req req = {.op = op, .off = off, .len = len, .v = v, .n = 2, .done = done};
+
+	answers = 0;
+	loop_lock(loop);
+	blk->ops->submit(blk, &req);
+	loop_unlock(loop);
+	while (!answers)
+		loop_run_once(loop);
+	return result;
+}
+
+static void close_it(struct blk *blk)
+{
+	loop_lock(loop);
+	blk->ops->close(blk);
+	loop_unlock(loop);
+}
+
+static unsigned asked;
+
+static int approve(void *arg, const char *path, const char *format)
+{
+	(void)path;
+	(void)format;
+	asked++;
+	return arg != NULL;
+}
+
+static int open_it(const char *name, int read_only, struct blk **blk)
+{
+	struct qcow2_params p = {
+		.path = in_dir(name),
+		.read_only = (uint8_t)read_only,
+		.approve_backing = approve,
+		.approve_arg = model,
+	};
+
+	return qcow2_open(loop, &p, blk);
+}
+
+/* Text that can be compressed, noise, holes. */
+static void make_model(uint32_t seed)
+{
+	for (uint32_t i = 0; i < SIZE; i++) {
+		seed = seed * 1664525 + 1013904223;
+		model[i] = i % (512u << 10) < (128u << 10) ? (uint8_t)(seed >> 24)
+							   : (uint8_t)(i / 512 + i % 7);
+		if (i % (256u << 10) > (192u << 10))
+			model[i] = 0;
+	}
+}
+
+static void put_model(const char *name)
+{
+	int fd = open(in_dir(name), O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	assert_int_equal(write(fd, model, SIZE), SIZE);
+	close(fd);
+}
+
+static void compare(struct blk *blk)
+{
+	static uint8_t got[SIZE];
+	static const uint32_t pieces[] = {SIZE, 65536 * 3, 4096, 9 * 512};
+
+	assert_int_equal(blk->size, SIZE);
+	for (unsigned i = 0; i < 4; i++) {
+		memset(got, 0xcc, SIZE);
+		for (uint32_t at = 0; at < SIZE;) {
+			uint32_t n = SIZE - at < pieces[i] ? SIZE - at : pieces[i];
+
+			assert_int_equal(request(blk, BLK_READ, at, got + at, n), 0);
+			at += n;
+		}
+		assert_memory_equal(got, model, SIZE);
+	}
+}
+
+static void test_reads_what_qemu_img_writes(void **state)
+{
+	static const char *const kinds[] = {
+		"compat=0.10,cluster_size=512",
+		"compat=0.10",
+		"compat=1.1,cluster_size=4096",
+		"compat=1.1",
+		"compat=1.1,cluster_size=2M",
+		"compat=1.1,lazy_refcounts=on",
+		"compat=1.1,refcount_bits=1",
+		"compat=1.1,refcount_bits=64,cluster_size=512",
+		"compat=1.1,compression_type=zstd",
+		"compat=1.1,compression_type=zstd,cluster_size=2M",
+	};
+
+	(void)state;
+	need_judge();
+	make_model(1);
+	put_model("raw");
+	for (unsigned i = 0; i < 2 * sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct blk *blk;
+
+		unlink(in_dir("a"));
+		assert_int_equal(qemu_img("convert", "-f", "raw", "-O", "qcow2", "-o", kinds[i / 2],
+					  in_dir("raw"), in_dir("a"), i % 2 ? "-c" : NULL, NULL),
+				 0);
+		assert_int_equal(open_it("a", 1, &blk), 0);
+		compare(blk);
+		close_it(blk);
+	}
+}
+
+static void some_writes(struct blk *blk, uint32_t seed, unsigned n)
+{
+	static uint8_t bytes[300 * 1024];
+
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t at, len;
+
+		seed = seed * 1664525 + 1013904223;
+		at = (seed >> 8) % (SIZE / 512);
+		seed = seed * 1664525 + 1013904223;
+		len = 1 + (seed >> 8) % (i % 4 ? 40 : sizeof(bytes) / 512 - 1);
+		if (len > SIZE / 512 - at)
+			len = SIZE / 512 - at;
+		memset(bytes, (int)(seed >> 20), len * 512);
+		if (i % 5 == 4) {
+			assert_int_equal(
+				request(blk, BLK_WRITE_ZEROES, at * 512ull, bytes, len * 512), 0);
+			memset(bytes, 0, len * 512);
+		} else {
+			assert_int_equal(request(blk, BLK_WRITE, at * 512ull, bytes, len * 512), 0);
+		}
+		memcpy(model + at * 512, bytes, len * 512);
+		if (i % 7 == 6)
+			assert_int_equal(request(blk, BLK_FLUSH, 0, NULL, 0), 0);
+	}
+}
+
+static void judge(const char *name)
+{
+	struct qcow2_check found;
+
+	assert_int_equal(qcow2_check(in_dir(name), &found), 0);
+	assert_int_equal(found.errors, 0);
+	assert_int_equal(found.leaks, 0);
+	assert_int_equal(qemu_img("check", "-f", "qcow2", in_dir(name), NULL), 0);
+	put_model("out");
+	assert_int_equal(
+		qemu_img("compare", "-f", "qcow2", "-F", "raw", in_dir(name), in_dir("out"), NULL),
+		0);
+}
+
+static void test_writes_what_qemu_img_reads(void **state)
+{
+	static const char *const kinds[] = {
+		"compat=0.10,cluster_size=512",
+		"compat=0.10",
+		"compat=1.1,cluster_size=1024,refcount_bits=64",
+		"compat=1.1,refcount_bits=1",
+		"compat=1.1,refcount_bits=4,cluster_size=4096",
+		"compat=1.1,cluster_size=2M",
+		"compat=1.1,compression_type=zstd",
+		"compat=1.1,preallocation=metadata",
+	};
+
+	(void)state;
+	need_judge();
+	for (unsigned i = 0; i < 2 * sizeof(kinds) / sizeof(kinds[0]); i++) {
+		int compressed = i % 2 && !strstr(kinds[i / 2], "prealloc");
+		struct blk *blk;
+
+		make_model(i);
+		put_model("raw");
+		unlink(in_dir("a"));
+		assert_int_equal(qemu_img("convert", "-f", "raw", "-O", "qcow2", "-o", kinds[i / 2],
+					  in_dir("raw"), in_dir("a"), compressed ? "-c" : NULL,
+					  NULL),
+				 0);
+		assert_int_equal(open_it("a", 0, &blk), 0);
+		some_writes(blk, i, 30);
+		compare(blk);
+		close_it(blk);
+		judge("a");
+	}
+}
+
+static void test_chain_of_three(void **state)
+{
+	static const char *const compat[] = {"compat=0.10", "compat=1.1"};
+
+	(void)state;
+	need_judge();
+	for (unsigned i = 0; i < 2; i++) {
+		struct blk *blk;
+
+		make_model(77);
+		put_model("raw");
+		unlink(in_dir("a"));
+		unlink(in_dir("b"));
+		assert_int_equal(qemu_img("create", "-f", "qcow2", "-o", compat[i], "-b", "raw",
+					  "-F", "raw", in_dir("a"), NULL),
+				 0);
+		assert_int_equal(qemu_img("create", "-f", "qcow2", "-o", compat[i], "-b", "a", "-F",
+					  "qcow2", in_dir("b"), NULL),
+				 0);
+		assert_int_equal(open_it("a", 0, &blk), 0);
+		some_writes(blk, 5, 20);
+		close_it(blk);
+		assert_int_equal(open_it("b", 0, &blk), 0);
+		some_writes(blk, 6, 20);
+		compare(blk);
+		close_it(blk);
+		judge("b");
+		/* Read-only, nothing changes and everything is there. */
+		assert_int_equal(open_it("b", 1, &blk), 0);
+		assert_int_equal(request(blk, BLK_WRITE, 0, model, 512), -EROFS);
+		compare(blk);
+		close_it(blk);
+	}
+}
+
+static void test_snapshots_stay_as_they_are(void **state)
+{
+	static uint8_t before[SIZE];
+	struct blk *blk;
+
+	(void)state;
+	need_judge();
+	make_model(3);
+	put_model("raw");
+	assert_int_equal(
+		qemu_img("convert", "-f", "raw", "-O", "qcow2", in_dir("raw"), in_dir("a"), NULL),
+		0);
+	assert_int_equal(qemu_img("snapshot", "-c", "one", in_dir("a"), NULL), 0);
+	memcpy(before, model, SIZE);
+	assert_int_equal(open_it("a", 0, &blk), 0);
+	some_writes(blk, 8, 40);
+	compare(blk);
+	close_it(blk);
+	judge("a");
+	assert_int_equal(qemu_img("snapshot", "-a", "one", in_dir("a"), NULL), 0);
+	memcpy(model, before, SIZE);
+	judge("a");
+}
+
+static void test_backing_is_opened_on_approval_only(void **state)
+{
+	struct qcow2_creation what = {
+		.path = in_dir("a"),
+		.size = SIZE,
+		.backing = "canary",
+		.backing_format = "raw",
+	};
+	struct qcow2_params p = {.path = in_dir("a")};
+	struct blk *blk;
+
+	(void)state;
+	if (!loop)
+		skip();
+	make_model(4);
+	put_model("canary");
+	assert_int_equal(qcow2_create(&what), 0);
+	assert_int_equal(qcow2_open(loop, &p, &blk), -EACCES);
+	assert_non_null(strstr(said(), "canary"));
+	p.approve_backing = approve;
+	asked = 0;
+	assert_int_equal(qcow2_open(loop, &p, &blk), -EACCES);
+	assert_int_equal(asked, 1);
+	p.approve_arg = model;
+	assert_int_equal(qcow2_open(loop, &p, &blk), 0);
+	compare(blk);
+	close_it(blk);
+}
+
+static void test_one_writer(void **state)
+{
+	struct qcow2_creation what = {.path = in_dir("a"), .size = SIZE};
+	struct blk *one, *two;
+
+	(void)state;
+	if (!loop)
+		skip();
+	assert_int_equal(qcow2_create(&what), 0);
+	assert_int_equal(qcow2_create(&what), -EEXIST);
+	assert_int_equal(open_it("a", 0, &one), 0);
+	assert_int_equal(open_it("a", 0, &two), -EBUSY);
+	assert_int_equal(open_it("a", 1, &two), -EBUSY);
+	close_it(one);
+	assert_int_equal(open_it("a", 1, &one), 0);
+	assert_int_equal(open_it("a", 1, &two), 0);
+	close_it(one);
+	close_it(two);
+}
+
+/* A chain that comes back to its beginning. */
+static void test_loop_of_backing_files(void **state)
+{
+	struct qcow2_creation what = {
+		.path = in_dir("a"), .size = SIZE, .backing = "a", .backing_format = "qcow2"};
+	struct blk *blk;
+
+	(void)state;
+	if (!loop)
+		skip();
+	assert_int_equal(qcow2_create(&what), 0);
+	assert_int_equal(open_it("a", 1, &blk), -ELOOP);
+	assert_int_equal(open_it("a", 0, &blk), -EBUSY);
+}
+
+static void test_resize(void **state)
+{
+	struct qcow2_creation what = {.path = in_dir("a"), .size = SIZE};
+	struct qcow2_info info;
+	struct blk *blk;
+
+	(void)state;
+	need_judge();
+	assert_int_equal(qcow2_create(&what), 0);
+	assert_int_equal(qcow2_resize(in_dir("a"), SIZE - 512), -EINVAL);
+	assert_int_equal(qcow2_resize(in_dir("a"), 8ull << 30), 0);
+	assert_int_equal(qcow2_info(in_dir("a"), &info), 0);
+	assert_int_equal(info.size, 8ull << 30);
+	assert_int_equal(info.version, 3);
+	assert_int_equal(open_it("a", 0, &blk), 0);
+	make_model(1);
+	assert_int_equal(request(blk, BLK_WRITE, (8ull << 30) - SIZE, model, SIZE), 0);
+	memset(model, 0, SIZE);
+	assert_int_equal(request(blk, BLK_READ, (8ull << 30) - SIZE, model, 512), 0);
+	close_it(blk);
+	assert_int_equal(qemu_img("check", in_dir("a"), NULL), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_reads_what_qemu_img_writes, up, down),
+		cmocka_unit_test_setup_teardown(test_writes_what_qemu_img_reads, up, down),
+		cmocka_unit_test_setup_teardown(test_chain_of_three, up, down),
+		cmocka_unit_test_setup_teardown(test_snapshots_stay_as_they_are, up, down),
+		cmocka_unit_test_setup_teardown(test_backing_is_opened_on_approval_only, up, down),
+		cmocka_unit_test_setup_teardown(test_one_writer, up, down),
+		cmocka_unit_test_setup_teardown(test_loop_of_backing_files, up, down),
+		cmocka_unit_test_setup_teardown(test_resize, up, down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
