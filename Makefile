@@ -51,6 +51,12 @@ DEVICES := \
 	devices/virtio/pci_modern.o devices/virtio/queue.o devices/virtio/rng.o \
 	devices/virtio/net.o devices/virtio/net_hdr.o devices/net/csum.o devices/net/forward.o \
 	devices/net/socket.o devices/net/stream.o devices/net/tap.o \
+	devices/block/qcow2.o devices/block/qcow2_cache.o devices/block/qcow2_check.o \
+	devices/block/qcow2_commit.o devices/block/qcow2_compressed.o devices/block/qcow2_create.o \
+	devices/block/qcow2_file.o devices/block/qcow2_grow.o devices/block/qcow2_header.o \
+	devices/block/qcow2_map.o devices/block/qcow2_read.o devices/block/qcow2_refcount.o \
+	devices/block/qcow2_request.o devices/block/qcow2_set.o devices/block/qcow2_unmap.o \
+	devices/block/qcow2_write.o \
 	devices/block/raw.o devices/block/raw_bounce.o devices/block/raw_io.o
 
 ARCH_x86_64 := \
@@ -174,9 +180,11 @@ build/tsan/test_%: build/tsan/tests/unit/test_%.o build/tsan/libskiff.a
 	$(Q)$(CC) $(TSAN) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka -lpthread $(TEST_LIBS)
 build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libskiff.a
 	$(call say,LINK,$@)
-	$(Q)clang -fsanitize=fuzzer $(ASAN) -o $@ $^ -lpthread $(TEST_LIBS)
+	$(Q)clang -fsanitize=fuzzer $(ASAN) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lpthread $(TEST_LIBS)
 
 build/asan/test_raw_faults: build/asan/tests/lib/fake_loop.o
+build/asan/test_qcow2_model build/asan/test_qcow2_hostile: build/asan/tests/lib/fake_loop.o
+build/fuzz/fuzz_qcow2: build/fuzz/tests/lib/fake_loop.o
 build/tsan/test_raw_faults: build/tsan/tests/lib/fake_loop.o
 
 UNIT_PROGRAMS := $(addprefix build/asan/,$(UNIT))

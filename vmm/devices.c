@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "arch/arch.h"
+#include "devices/block/qcow2.h"
 #include "devices/block/raw.h"
 #include "devices/net/socket.h"
 #include "devices/net/stream.h"
@@ -68,19 +69,40 @@ static int plug_in(struct devices *d, struct virtio_dev *dev)
 	return plug_create(d->machine, &d->host, n + 1, dev, &d->plug[n]);
 }
 
+/* The user said backing=on, for this image and whatever it is laid over. */
+static int approve_backing(void *arg, const char *path, const char *format)
+{
+	(void)path;
+	(void)format;
+	return *(const uint8_t *)arg;
+}
+
+static int open_image(struct loop *loop, struct disk_option *option, struct blk **out)
+{
+	struct raw_params raw = {
+		.path = option->path,
+		.read_only = option->read_only,
+		.direct = option->direct,
+	};
+	struct qcow2_params qcow2 = {
+		.path = option->path,
+		.read_only = option->read_only,
+		.approve_backing = approve_backing,
+		.approve_arg = &option->backing,
+	};
+
+	return option->qcow2 ? qcow2_open(loop, &qcow2, out) : raw_open(loop, &raw, out);
+}
+
 static int create_disk(struct devices *d, const char *text)
 {
 	struct disk *disk = &d->disk[d->n_disks++];
 	struct disk_option option;
-	struct raw_params raw = {.path = option.path};
 	struct virtio_blk_params blk = {.mem = &d->machine->mem, .queue_size = 256};
 	int r = disk_option_parse(text, &option);
 
-	if (r < 0)
-		return r;
-	raw.read_only = option.read_only;
-	raw.direct = option.direct;
-	r = raw_open(d->machine->loop, &raw, &disk->blk);
+	if (r == 0)
+		r = open_image(d->machine->loop, &option, &disk->blk);
 	if (r < 0)
 		return r;
 	blk.disk = disk->blk;

@@ -51,11 +51,19 @@ static int set_serial(const char *value, struct disk_option *out)
 	return 0;
 }
 
-static int set_direct(const char *value, struct disk_option *out)
+static int set_switch(const char *key, const char *value, uint8_t *out)
 {
 	if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-		return log_fail(-EINVAL, "--disk: direct=%s: give on or off", value);
-	out->direct = value[1] == 'n';
+		return log_fail(-EINVAL, "--disk: %s=%s: give on or off", key, value);
+	*out = value[1] == 'n';
+	return 0;
+}
+
+static int set_format(const char *value, struct disk_option *out)
+{
+	if (strcmp(value, "raw") != 0 && strcmp(value, "qcow2") != 0)
+		return log_fail(-EINVAL, "--disk: format=%s: raw and qcow2 are known", value);
+	out->qcow2 = value[0] == 'q';
 	return 0;
 }
 
@@ -79,11 +87,17 @@ static int set_item(char *item, struct disk_option *out)
 	}
 	if (strcmp(item, "serial") == 0)
 		return set_serial(value, out);
+	if (strcmp(item, "format") == 0)
+		return set_format(value, out);
+	if (strcmp(item, "backing") == 0)
+		return set_switch(item, value, &out->backing);
 	if (strcmp(item, "direct") == 0)
-		return set_direct(value, out);
+		return set_switch(item, value, &out->direct);
 	if (strcmp(item, "queues") == 0)
 		return set_queues(value, out);
-	return log_fail(-EINVAL, "--disk: %s: no such key: path, ro, serial, direct and queues are",
+	return log_fail(-EINVAL,
+			"--disk: %s: no such key: path, format, backing, ro, serial, direct and "
+			"queues are",
 			item);
 }
 
@@ -101,6 +115,8 @@ int disk_option_parse(const char *text, struct disk_option *out)
 		if (r < 0)
 			return r;
 	}
+	if (out->qcow2 && out->direct)
+		return log_fail(-EINVAL, "--disk: direct=on: only for format=raw");
 	if (out->path[0] == '\0')
 		return log_fail(-EINVAL, "--disk: no file: give path=FILE");
 	return 0;
