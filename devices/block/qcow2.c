@@ -214,11 +214,10 @@ static int open_backing(struct qcow2 *q, const struct qcow2_params *p, unsigned 
 				"state raw or qcow2 with `qemu-img rebase -u -F`",
 				q->path, path, q->h.backing_format);
 	if (!p->approve_backing || !p->approve_backing(p->approve_arg, path, q->h.backing_format))
-		return log_fail(
-			-EACCES,
-			"disk: %s: is laid over another file, %s: name that one too, if you "
-			"trust this image with it",
-			q->path, path);
+		return log_fail(-EACCES,
+				"disk: %s: is laid over another file, %s: give backing=on if you "
+				"trust this image with it",
+				q->path, path);
 	if (depth + 1 >= QCOW2_CHAIN_MAX)
 		return log_fail(-ELOOP, "disk: %s: more than %d files over each other", q->path,
 				QCOW2_CHAIN_MAX);
