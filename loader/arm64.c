@@ -17,8 +17,9 @@
 
 /* The Image header. */
 enum { TEXT_OFFSET = 8, IMAGE_SIZE = 16, FLAGS = 24, MAGIC = 56, PE_OFFSET = 60 };
-#define IMAGE_MAGIC     "ARM\x64"
-#define FLAG_BIG_ENDIAN (1 << 0)
+#define IMAGE_MAGIC           "ARM\x64"
+#define FLAG_BIG_ENDIAN       (1 << 0)
+#define FLAG_PAGE_SIZE(flags) ((flags) >> 1 & 3)
 
 /* The header of an EFI zboot image. */
 enum { ZBOOT_MAGIC = 4, ZBOOT_PAYLOAD_OFF = 8, ZBOOT_PAYLOAD_LEN = 12 };
@@ -84,6 +85,7 @@ static int read_header(const struct file *f, const uint8_t *h, gpa_t base, uint6
 	img->start = base + text;
 	img->end = img->start + size;
 	img->entry = img->start;
+	img->granule = (uint8_t)FLAG_PAGE_SIZE(le64_get(h + FLAGS));
 	img->initrd_max = (img->start & ~(GIB - 1)) + INITRD_WINDOW - 1;
 	img->cmdline_max = CMDLINE_MAX;
 	return 0;

@@ -31,6 +31,7 @@ struct image {
 	gpa_t start, end;     /* RAM that the kernel needs from the outset, bss included */
 	gpa_t initrd_max;     /* the highest address an initrd's last byte may have */
 	uint32_t cmdline_max; /* longest command line in bytes, without the NUL */
+	uint8_t granule;      /* arm64 page size: 0 not said, 1 4 KiB, 2 16 KiB, 3 64 KiB */
 	uint8_t kaslr;        /* the loader chose a random virtual base */
 	uint8_t setup_len;    /* bytes of setup header below; 0 for formats without one */
 	uint8_t setup[IMAGE_SETUP_HEADER_MAX];

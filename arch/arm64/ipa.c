@@ -26,3 +26,17 @@ unsigned long ipa_vm_type(const struct kvm *kvm, uint64_t last)
 	/* A KVM that is not asked for more need not know the question. */
 	return bits == IPA_USUAL ? 0 : KVM_VM_TYPE_ARM_IPA_SIZE(bits);
 }
+
+int ipa_has_granule(uint64_t mmfr0, unsigned granule)
+{
+	switch (granule) {
+	case 1: /* TGran4: 15 means no */
+		return (mmfr0 >> 28 & 0xf) != 0xf;
+	case 2: /* TGran16: 0 means no */
+		return (mmfr0 >> 20 & 0xf) != 0;
+	case 3: /* TGran64: 15 means no */
+		return (mmfr0 >> 24 & 0xf) != 0xf;
+	default:
+		return 1;
+	}
+}

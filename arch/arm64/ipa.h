@@ -21,4 +21,10 @@ unsigned ipa_limit(const struct kvm *kvm);
  */
 unsigned long ipa_vm_type(const struct kvm *kvm, uint64_t last);
 
+/*
+ * Whether a processor with this ID_AA64MMFR0_EL1 translates by pages of the size that struct image
+ * calls @granule; 0 asks for nothing.
+ */
+int ipa_has_granule(uint64_t mmfr0, unsigned granule);
+
 #endif

@@ -85,6 +85,21 @@ int arch_setup_vm(struct machine *m)
 	return 0;
 }
 
+/* A kernel built for a page size that the processor lacks would stand still without a word. */
+static int check_granule(const struct machine *m)
+{
+	static const char *const name[] = {"", "4K", "16K", "64K"};
+	uint64_t mmfr0;
+
+	if (registers_get_mmfr0(m->vcpu[0].fd, &mmfr0) < 0 ||
+	    ipa_has_granule(mmfr0, m->image.granule))
+		return 0;
+	return log_fail(-EINVAL,
+			"kernel %s: is built for %s pages, which this host's processor lacks: give "
+			"one built for another page size",
+			m->config->kernel, name[m->image.granule]);
+}
+
 int arch_setup_vcpus(struct machine *m)
 {
 	struct cpu_features features = registers_host_features(&m->kvm);
@@ -92,6 +107,8 @@ int arch_setup_vcpus(struct machine *m)
 
 	for (unsigned i = 0; i < m->n_vcpus && r == 0; i++)
 		r = registers_init(&m->kvm, m->vcpu[i].fd, i, features);
+	if (r == 0)
+		r = check_granule(m);
 	if (r == 0)
 		r = gic_create(m->kvm.vm_fd);
 	if (r < 0)

@@ -14,6 +14,7 @@
 #define CORE_REG(field) \
 	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(field))
 #define MPIDR_EL1      ARM64_SYS_REG(3, 0, 0, 0, 5)
+#define MMFR0_EL1      ARM64_SYS_REG(3, 0, 0, 7, 0)
 
 #define PPI_INTID(ppi) ((ppi) + 16)
 
@@ -104,6 +105,11 @@ int registers_set_entry(int vcpu_fd, uint64_t pc, uint64_t fdt)
 int registers_get_mpidr(int vcpu_fd, uint64_t *mpidr)
 {
 	return get_reg(vcpu_fd, MPIDR_EL1, mpidr);
+}
+
+int registers_get_mmfr0(int vcpu_fd, uint64_t *mmfr0)
+{
+	return get_reg(vcpu_fd, MMFR0_EL1, mmfr0);
 }
 
 int registers_get_pc(int vcpu_fd, uint64_t *pc)

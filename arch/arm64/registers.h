@@ -26,8 +26,9 @@ int registers_init_pmu(int vcpu_fd);
 /* Linux's entry (Documentation/arch/arm64/booting.rst): 0 or -errno after a sentence. */
 int registers_set_entry(int vcpu_fd, uint64_t pc, uint64_t fdt);
 
-/* MPIDR_EL1 and the program counter: 0 or -errno. */
+/* MPIDR_EL1, ID_AA64MMFR0_EL1 and the program counter: 0 or -errno. */
 int registers_get_mpidr(int vcpu_fd, uint64_t *mpidr);
+int registers_get_mmfr0(int vcpu_fd, uint64_t *mmfr0);
 int registers_get_pc(int vcpu_fd, uint64_t *pc);
 
 #endif

@@ -46,9 +46,31 @@ static void test_types(void **state)
 	}
 }
 
+static void test_granules(void **state)
+{
+	static const struct {
+		uint64_t mmfr0;
+		int has[4];
+	} table[] = {
+		{0x00000000, {1, 1, 0, 1}}, /* Cortex-A57: no 16 KiB */
+		{0x00100000, {1, 1, 1, 1}}, {0xf0100000, {1, 0, 1, 1}},
+		{0x0f000000, {1, 1, 0, 0}}, {0xffffffffff0fffff, {1, 0, 0, 0}},
+		{0x11200000, {1, 1, 1, 1}}, /* with 52 address bits */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		for (unsigned g = 0; g < 4; g++)
+			if (ipa_has_granule(table[i].mmfr0, g) != table[i].has[g])
+				fail_msg("row %zu, granule %u", i, g);
+}
+
 int main(void)
 {
-	static const struct CMUnitTest tests[] = {cmocka_unit_test(test_types)};
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_types),
+		cmocka_unit_test(test_granules),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
