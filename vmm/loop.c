@@ -16,6 +16,7 @@
 #include "vmm/container_of.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
+#include "vmm/patience.h"
 
 struct loop {
 	struct io_uring ring;
@@ -28,6 +29,7 @@ struct loop {
 	int stop;
 	int ended; /* loop_run() returned and was not called again */
 	struct loop_stats stats;
+	struct patience patience;
 	/* The doorbell that other threads ring while the loop waits. */
 	int wake_fd;
 	struct op wake_op;
@@ -137,6 +139,7 @@ int loop_create(struct loop **out, unsigned entries)
 	loop->thread = pthread_self();
 	loop->soon_tail = &loop->soon;
 	loop->wake_op.fn = wake_came;
+	patience_init(&loop->patience);
 	wake_arm(loop);
 	*out = loop;
 	return 0;
@@ -263,6 +266,7 @@ void loop_run(struct loop *loop)
 		turn(loop);
 	loop->stop = 0;
 	loop->ended = 1;
+	patience_end(&loop->patience);
 	loop_unlock(loop);
 }
 
@@ -325,7 +329,13 @@ void loop_cancel(struct loop *loop, struct op *op)
 	io_uring_sqe_set_data(sqe, NULL);
 }
 
+void loop_found(struct loop *loop, unsigned n)
+{
+	patience_found(&loop->patience, n);
+}
+
 void loop_get_stats(struct loop *loop, struct loop_stats *out)
 {
 	*out = loop->stats;
+	out->patient = loop->patience.started;
 }

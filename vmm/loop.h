@@ -85,9 +85,18 @@ void loop_timer(struct loop *loop, struct op *op, struct __kernel_timespec *ts, 
 /* Asks for @op to complete early, with -ECANCELED or its own result; op->fn still runs once. */
 void loop_cancel(struct loop *loop, struct op *op);
 
-/* Counters for --stats: turns, submissions (entries) and system calls made by the loop. */
+/*
+ * Says that @n pieces of work of one kind were found at once; the loop's thread, lock held. From
+ * this it learns whether to take the processor from those who wake it (vmm/patience.h).
+ */
+void loop_found(struct loop *loop, unsigned n);
+
+/*
+ * Counters for --stats: turns, submissions (entries) and system calls made by the loop, and how
+ * often it turned patient.
+ */
 struct loop_stats {
-	uint64_t turns, entries, enters;
+	uint64_t turns, entries, enters, patient;
 };
 void loop_get_stats(struct loop *loop, struct loop_stats *out);
 

@@ -66,6 +66,16 @@ static void kick_arm(struct op *op, int res)
 	loop_readv(k->plug->machine->loop, &k->came, k->fd, &k->iov, 1, 0);
 }
 
+static void kick(struct kick *k)
+{
+	struct virtio_dev *dev = k->plug->vp.dev;
+	uint64_t before = dev->chains;
+
+	virtio_kick(dev, k->queue);
+	if (!(dev->input_queues >> k->queue & 1))
+		loop_found(k->plug->machine->loop, (unsigned)(dev->chains - before));
+}
+
 static void kick_came(struct op *op, int res)
 {
 	struct kick *k = container_of(op, struct kick, came);
@@ -75,7 +85,7 @@ static void kick_came(struct op *op, int res)
 		return; /* cancelled: the machine is being taken down */
 	kick_arm(&k->arm, 0);
 	if (res > 0)
-		virtio_kick(k->plug->vp.dev, k->queue);
+		kick(k);
 }
 
 /* Runs on the vCPU thread that used the doorbell for the first time, or moved its BAR. */

@@ -116,8 +116,10 @@ void stats_print(const struct machine *m)
 	print_time("end", m, now);
 	fprintf(stderr, " (of these, loading files %.1f)\n", (double)m->load_ns / 1e6);
 	loop_get_stats(m->loop, &loop);
-	fprintf(stderr, "stats: loop turns=%" PRIu64 " entries=%" PRIu64 " enters=%" PRIu64 "\n",
-		loop.turns, loop.entries, loop.enters);
+	fprintf(stderr,
+		"stats: loop turns=%" PRIu64 " entries=%" PRIu64 " enters=%" PRIu64
+		" patient=%" PRIu64 "\n",
+		loop.turns, loop.entries, loop.enters, loop.patient);
 	devices_print_stats(m->devices);
 	if (read_pss(&m->mem, &guest, &own) == 0)
 		fprintf(stderr, "stats: memory KiB own=%" PRIu64 " guest=%" PRIu64 "\n", own,

@@ -113,6 +113,7 @@ static int socket_recv(struct net *net, struct net_frame *frames, unsigned count
 		if (r < (int)n)
 			break;
 	}
+	loop_found(w->loop, done);
 	if (done < count && !w->in_armed) {
 		w->in_armed = 1;
 		loop_watch(w->loop, &w->in, w->fd, POLLIN);

@@ -282,6 +282,7 @@ static int stream_recv(struct net *net, struct net_frame *frames, unsigned count
 			break;
 		}
 	}
+	loop_found(w->loop, done);
 	return (int)done;
 }
 

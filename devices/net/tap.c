@@ -98,6 +98,7 @@ static int tap_recv(struct net *net, struct net_frame *frames, unsigned count)
 		}
 		break;
 	}
+	loop_found(w->loop, done);
 	return (int)done;
 }
 

@@ -93,6 +93,7 @@ struct virtio_dev {
 	uint32_t config_writable; /* the first n bytes may be written by the driver; usually 0 */
 	uint32_t push_pending;    /* bit per queue: pushed since the last publish */
 	uint32_t kick_pending;    /* bit per queue: kick again before the turn ends */
+	uint32_t input_queues;    /* bit per queue: its chains are room for input, not work */
 	uint32_t queue_resetting; /* bit per queue: its reset is under way */
 	int16_t reset_asked;      /* what ops->reset() has been asked and has not answered */
 	uint8_t later_asked;      /* host->later() was called, or is running */

@@ -562,6 +562,7 @@ int virtio_net_create(struct virtio_net **out, const struct virtio_net_params *p
 		return log_fail(-ENOMEM, "virtio-net: out of memory");
 	virtio_dev_init(&vn->dev, &net_dev_ops, params->mem, 2, size);
 	vn->wire = params->wire;
+	vn->dev.input_queues = 1u << QUEUE_RX;
 	vn->dev.offered |= 1ull << VIRTIO_F_RING_RESET | offered_features(vn->wire);
 	memcpy(vn->config.mac, params->mac, sizeof(vn->config.mac));
 	vn->config.status = htole16(vn->wire->up ? STATUS_LINK_UP : 0);

@@ -22,6 +22,7 @@
 #include "devices/net/netd/nat.h"
 #include "devices/net/netd/switch.h"
 #include "vmm/log.h"
+#include "vmm/patience.h"
 
 #define NAT_PORT    0
 #define BATCH       32   /* frames a recvmmsg */
@@ -45,6 +46,8 @@ struct hub {
 	struct port *port[SWITCH_PORTS]; /* [NAT_PORT] is NULL */
 	unsigned n_ports;
 	uint64_t now_ms; /* of this turn */
+	unsigned frames; /* in this turn */
+	struct patience patience;
 	struct pollfd fds[POLL_MAX];
 	struct mmsghdr msg[SEND_BATCH];
 	struct iovec v[SEND_BATCH];
@@ -169,7 +172,10 @@ static void port_send(struct hub *hub, struct port *port, struct net_hdr *hdr, c
 /* A frame with a judged header from port @from goes where the switch says. */
 static void forward(struct hub *hub, unsigned from, struct net_hdr *hdr, uint8_t *frame, size_t len)
 {
-	uint64_t to = switch_forward(&hub->sw, from, frame, (uint32_t)(hub->now_ms / 1000));
+	uint64_t to;
+
+	hub->frames++;
+	to = switch_forward(&hub->sw, from, frame, (uint32_t)(hub->now_ms / 1000));
 
 	/* The NAT comes last: a checksum is completed in place for it. */
 	for (uint64_t bits = to & ~(1ull << NAT_PORT); bits; bits &= bits - 1)
@@ -210,6 +216,7 @@ static void from_nat(void *arg, const uint8_t *frame, size_t len)
 
 	if (len < NET_ETH_LEN || len > NET_FRAME_MAX - NET_HDR_LEN)
 		return;
+	hub->frames++;
 	to = switch_forward(&hub->sw, NAT_PORT, frame, (uint32_t)(hub->now_ms / 1000));
 	for (; to; to &= to - 1)
 		port_send(hub, hub->port[__builtin_ctzll(to)], &hdr, frame, len);
@@ -304,6 +311,7 @@ static void turn(struct hub *hub)
 	n_nat = nat_fill(hub->nat, hub->fds + n, POLL_MAX - n, hold, &timeout_ms);
 	r = poll(hub->fds, n + n_nat, timeout_ms);
 	hub->now_ms = clock_ms();
+	hub->frames = 0;
 	for (unsigned i = 0; r > 0 && i < n; i++) {
 		short came = hub->fds[i].revents;
 
@@ -322,6 +330,7 @@ static void turn(struct hub *hub)
 	for (unsigned p = 1; p < SWITCH_PORTS; p++)
 		if (hub->port[p])
 			port_flush(hub, hub->port[p], NULL, NULL, 0);
+	patience_found(&hub->patience, hub->frames);
 }
 
 void hub_run(struct hub *hub)
@@ -348,6 +357,7 @@ int hub_create(struct hub **out, const struct hub_params *params)
 	if (!hub)
 		return log_fail(-ENOMEM, "netd: out of memory");
 	hub->params = *params;
+	patience_init(&hub->patience);
 	hub->now_ms = clock_ms();
 	r = nat_create(&hub->nat, &nat);
 	if (r) {
