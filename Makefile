@@ -37,8 +37,8 @@ VMM := \
 	vmm/alarm.o vmm/bus.o vmm/check.o vmm/check_guest.o vmm/check_host.o vmm/check_report.o \
 	vmm/config.o vmm/console.o vmm/devices.o vmm/disk_option.o vmm/entropy.o vmm/iov.o \
 	vmm/irqchip.o vmm/json_out.o vmm/kvm.o vmm/kvm_report.o vmm/kvm_stats.o vmm/log.o \
-	vmm/loop.o vmm/machine.o vmm/mem.o vmm/net_option.o vmm/netd.o vmm/plug.o vmm/stats.o \
-	vmm/terminal.o vmm/tty.o vmm/vcpu.o
+	vmm/loop.o vmm/machine.o vmm/mem.o vmm/net_option.o vmm/netd.o vmm/patience.o \
+	vmm/plug.o vmm/stats.o vmm/terminal.o vmm/tty.o vmm/vcpu.o
 
 LOADER := \
 	loader/arm64.o loader/bzimage.o loader/cmdline.o loader/decompress.o loader/elf.o \
@@ -128,7 +128,7 @@ $(OUT)/skiff: $(addprefix $(OBJ)/,vmm/main.o $(LIB))
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LIBS) $(LIBS_$(ARCH))
 
 $(OUT)/skiff-netd: $(addprefix $(OBJ)/,devices/net/netd/main.o $(NETD) devices/net/csum.o \
-		devices/net/forward.o vmm/log.o)
+		devices/net/forward.o vmm/log.o vmm/patience.o)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(NETD_LIBS)
 
@@ -197,6 +197,8 @@ TSAN_PROGRAMS := $(addprefix build/tsan/,$(sort $(filter test_virtio_%,$(UNIT)) 
 
 JOBS := $(shell nproc)
 SUB  := +@$(MAKE) --no-print-directory -s -j$(JOBS)
+# What is cross-built and booted in the lab beside this machine's own.
+BESIDE := $(if $(filter x86_64,$(NATIVE)),arm64)
 
 run:
 	@tests/deps build guest $(if $(SYSROOT),arm64)
@@ -204,8 +206,9 @@ run:
 	@ARCH=$(ARCH) tests/demo
 
 test:
-	@tests/deps build guest lab test
+	@tests/deps build guest lab test $(BESIDE)
 	$(SUB) WERROR=1 all test-programs
+	$(if $(BESIDE),$(SUB) ARCH=$(BESIDE) WERROR=1 all)
 	@tests/run
 
 test-programs: $(UNIT_PROGRAMS) $(TSAN_PROGRAMS) $(FUZZ_PROGRAMS)
@@ -217,6 +220,7 @@ unit: $(UNIT_PROGRAMS)
 tsan: $(TSAN_PROGRAMS)
 	@tests/run tsan
 boot: all
+	$(if $(BESIDE),$(SUB) ARCH=$(BESIDE) all)
 	@tests/run boot
 
 fuzz:
