@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # who sources them shares their variables
 # SPDX-License-Identifier: BSD-2-Clause
-# Consoles on a terminal, whose mode is as before when skiff has ended, however it ends; and entropy.
-# Sourced by tests/boot/devices.
+# Consoles on a terminal, whose mode is as before when skiff has ended, however it ends; and
+# entropy. Sourced by tests/boot/devices.
 
 # on_terminal STEP... -- ARGUMENT...: leaves $log
 on_terminal() {
@@ -11,8 +11,8 @@ on_terminal() {
 		shift
 	done
 	new_log
-	timeout $VM_SECONDS tests/boot/terminal 30x100 "${steps[@]}" -- "$skiff" run "${guest[@]}" "${@:2}" \
-		</dev/null >"$log" 2>&1
+	timeout $VM_SECONDS tests/boot/terminal 30x100 "${steps[@]}" -- \
+		"$skiff" run "${guest[@]}" "${@:2}" </dev/null >"$log" 2>&1
 	tr -d '\r' <"$log" >"$log.text"
 }
 

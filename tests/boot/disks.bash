@@ -7,9 +7,16 @@ allocated_kib() { echo $(($(stat -c %b "$1") / 2)); }
 
 hash() { sha256sum "$@" | cut -d' ' -f1; }
 
-no_bytes_but_zero() { [ "$(tail -c "+$(($2 + 1))" "$1" | head -c "$3" | tr -d '\0' | wc -c)" = 0 ]; }
+no_bytes_but_zero() {	# FILE OFFSET LENGTH
+	[ "$(tail -c "+$(($2 + 1))" "$1" | head -c "$3" | tr -d '\0' | wc -c)" = 0 ]
+}
 
-at_most() { [ "$1" -le "$2" ] || { echo "# $3 KiB are $1, at most $2 expected" >>"$log"; return 1; }; }
+at_most() {	# KIB KIB WHAT
+	[ "$1" -le "$2" ] || {
+		echo "# KiB $3: $1, at most $2 expected" >>"$log"
+		return 1
+	}
+}
 
 # said_hash NAME FILE: the guest saw the same contents
 said_hash() { said "sha: $1 $(hash "$2")"; }
@@ -104,7 +111,7 @@ after_disks() {	# the host's files after the guest's work
 	at_most "$(allocated_kib "$tmp/trim")" $((16 << 10)) 'of the trimmed file system'
 	report $? "disk: fstrim gives space back (49152 KiB, now $(allocated_kib "$tmp/trim"))"
 	at_most "$(allocated_kib "$tmp/root")" $(($3 + (20 << 10))) 'of the root disk'
-	report $? "disk: a file that is removed gives space back ($3 KiB, now $(allocated_kib "$tmp/root"))"
+	report $? "disk: a removed file gives space back ($3 KiB, now $(allocated_kib "$tmp/root"))"
 	e2fsck -fn "$tmp/root" >>"$log" 2>&1
 	report $? 'disk: the root file system is clean'
 	debugfs -R "dump /data $tmp/data" "$tmp/root" >/dev/null 2>&1

@@ -55,7 +55,7 @@ check_networks() {
 # sent_in ADDRESS FILE: the guest's hash of a file that is sent to it
 sent_in() { [ "$(socat -t 30 - "$1" <"$2" | cut -d' ' -f1)" = "$(hash "$2")" ]; }
 
-echoed_in() { [ "$(echo datagram | socat -t 10 - "$1")" = datagram ]; }
+echoed_in() { [ "$(echo datagram | socat -t 3 - "$1")" = datagram ]; }
 
 netd_pss() { awk '/^Pss:/ { print $2 }' "/proc/$1/smaps_rollup" 2>/dev/null; }
 
@@ -126,12 +126,12 @@ check_switch() {
 
 refused() { ! "$@" 2>/dev/null; }
 
-# passt needs a network to hand on: the host's, or one made up. Leaves $passt, and $routed, settings for
-# the guest; false if there is none.
+# passt needs a network to hand on: the host's, or one made up. Leaves $passt, and $routed, settings
+# for the guest; false if there is none.
 start_passt() {
 	local if address router
 	if [ -z "$(ip -4 route show default)" ]; then
-		[ "$(id -u)" = 0 ] && ip link add skiffdummy type dummy || return 1
+		in_lab && ip link add skiffdummy type dummy || return 1
 		made_dummy=yes
 		ip addr add 192.0.2.10/24 dev skiffdummy
 		ip link set skiffdummy up
