@@ -35,7 +35,7 @@ endif
 
 VMM := \
 	vmm/alarm.o vmm/bus.o vmm/check.o vmm/check_guest.o vmm/check_host.o vmm/check_report.o \
-	vmm/config.o vmm/console.o vmm/devices.o vmm/disk_option.o vmm/entropy.o vmm/iov.o \
+	vmm/companion.o vmm/config.o vmm/console.o vmm/devices.o vmm/disk_option.o vmm/entropy.o vmm/iov.o \
 	vmm/irqchip.o vmm/json_out.o vmm/kvm.o vmm/kvm_report.o vmm/kvm_stats.o vmm/log.o \
 	vmm/loop.o vmm/machine.o vmm/mem.o vmm/net_option.o vmm/netd.o vmm/patience.o \
 	vmm/plug.o vmm/stats.o vmm/terminal.o vmm/tty.o vmm/vcpu.o
@@ -50,7 +50,9 @@ DEVICES := \
 	devices/virtio/dev.o devices/virtio/input.o devices/virtio/pci.o devices/virtio/pci_legacy.o \
 	devices/virtio/pci_modern.o devices/virtio/queue.o devices/virtio/rng.o \
 	devices/virtio/net.o devices/virtio/net_hdr.o devices/net/csum.o devices/net/forward.o \
-	devices/net/socket.o devices/net/stream.o devices/net/tap.o \
+	devices/net/socket.o devices/net/stream.o devices/net/tap.o
+
+BLOCK := \
 	devices/block/qcow2.o devices/block/qcow2_cache.o devices/block/qcow2_check.o \
 	devices/block/qcow2_commit.o devices/block/qcow2_compressed.o devices/block/qcow2_create.o \
 	devices/block/qcow2_file.o devices/block/qcow2_grow.o devices/block/qcow2_header.o \
@@ -82,17 +84,21 @@ NETD := \
 NETD_CFLAGS = $(shell $(PKG_CONFIG) --cflags slirp 2>/dev/null)
 NETD_LIBS   := -lslirp
 
+# skiff-image, a third one: it fetches images and looks into them, and links what that takes.
+IMAGE := $(filter-out loader/image/main.o,$(patsubst %.c,%.o,$(wildcard loader/image/*.c)))
+IMAGE_LIBS := -lext2fs -lcom_err -lcurl -lcrypto
+
 # All but main.o: what tests and fuzzers link against.
-LIB  := $(VMM) $(LOADER) $(DEVICES) $(ARCH_$(ARCH)) $(PORTABLE_$(ARCH))
+LIB  := $(VMM) $(LOADER) $(DEVICES) $(BLOCK) $(ARCH_$(ARCH)) $(PORTABLE_$(ARCH))
 LIBS := -luring -lz -llzma -llz4 -lzstd -lbz2
 LIBS_arm64 := -lfdt
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # A test that wants the fake loop instead of the real one links it by name.
-TEST_LIB := $(sort $(LIB) $(PORTABLE_x86_64) $(PORTABLE_arm64) $(NETD)) \
+TEST_LIB := $(sort $(LIB) $(PORTABLE_x86_64) $(PORTABLE_arm64) $(NETD) $(IMAGE)) \
 	$(patsubst %.c,%.o,$(filter-out tests/lib/fake_loop.c,$(wildcard tests/lib/*.c)))
-TEST_LIBS := $(LIBS) $(LIBS_arm64) $(NETD_LIBS)
+TEST_LIBS := $(LIBS) $(LIBS_arm64) $(NETD_LIBS) $(IMAGE_LIBS)
 
 # --- how -----------------------------------------------------------------------------------
 
@@ -118,7 +124,7 @@ endif
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-PROGRAMS := $(OUT)/skiff $(OUT)/skiff-netd
+PROGRAMS := $(OUT)/skiff $(OUT)/skiff-netd $(OUT)/skiff-image
 
 all: $(PROGRAMS)
 
@@ -131,6 +137,11 @@ $(OUT)/skiff-netd: $(addprefix $(OBJ)/,devices/net/netd/main.o $(NETD) devices/n
 		devices/net/forward.o vmm/log.o vmm/patience.o)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(NETD_LIBS)
+
+$(OUT)/skiff-image: $(addprefix $(OBJ)/,loader/image/main.o $(IMAGE) $(BLOCK) vmm/companion.o \
+		vmm/iov.o vmm/json_out.o vmm/log.o vmm/loop.o vmm/patience.o)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ -luring -lz -lzstd $(IMAGE_LIBS)
 
 $(OBJ)/devices/net/netd/%.o: MORE = $(NETD_CFLAGS)
 

@@ -9,8 +9,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +16,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "devices/net/net.h"
 #include "devices/net/netd/hello.h"
+#include "vmm/companion.h"
 #include "vmm/log.h"
 
 #define PROGRAM     "skiff-netd"
 #define HELLO_MS    10000
-#define SAFE_FD     10 /* above every number that the program is given */
 #define ARGS_MAX    (8 + 2 * NET_OPTION_FORWARDS_MAX)
 #define TRIES       5
 /*
@@ -37,83 +34,17 @@
  */
 #define DEFAULT_MTU 32800
 
-extern char **environ;
-
-/* The program that lies beside ours: 0, or -errno after one sentence. */
-static int find_program(char *path, size_t size)
-{
-	ssize_t len = readlink("/proc/self/exe", path, size - sizeof(PROGRAM));
-	char *slash;
-
-	if (len <= 0)
-		return log_fail(-ENOENT, "--net: cannot find this program's own path in /proc");
-	path[len] = '\0';
-	slash = strrchr(path, '/');
-	memcpy(slash ? slash + 1 : path, PROGRAM, sizeof(PROGRAM));
-	if (access(path, X_OK))
-		return log_fail(-ENOENT,
-				"--net: %s: not there or not executable: it belongs beside "
-				"skiff; install both, or use `tap` or `stream`",
-				path);
-	return 0;
-}
-
-static int default_signals(posix_spawnattr_t *attr)
-{
-	sigset_t all, none;
-	int r;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	r = posix_spawnattr_setsigdefault(attr, &all);
-	if (!r)
-		r = posix_spawnattr_setsigmask(attr, &none);
-	if (!r)
-		r = posix_spawnattr_setflags(attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-	return r;
-}
-
-/* Runs @argv with @port and, if not -1, @listener as the descriptors it expects. */
-static int spawn(const char *program, char **argv, int port, int listener, pid_t *pid)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	int port_up, listener_up = -1, r;
-
-	/* Out of the way first, so that one copy cannot land on the other. */
-	port_up = fcntl(port, F_DUPFD_CLOEXEC, SAFE_FD);
-	if (listener >= 0)
-		listener_up = fcntl(listener, F_DUPFD_CLOEXEC, SAFE_FD);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attr);
-	r = default_signals(&attr);
-	if (!r)
-		r = posix_spawn_file_actions_adddup2(&files, port_up, NETD_PORT_FD);
-	if (!r && listener >= 0)
-		r = posix_spawn_file_actions_adddup2(&files, listener_up, NETD_LISTEN_FD);
-	if (!r)
-		r = posix_spawn(pid, program, &files, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	if (port_up >= 0)
-		close(port_up);
-	if (listener_up >= 0)
-		close(listener_up);
-	if (r)
-		return log_fail(-r, "--net: %s: cannot start it: %s", program, strerror(r));
-	return 0;
-}
-
 /* The program with a pair of sockets: our end in out->fd, its process in out->pid. */
 static int start_program(const struct net_option *opt, const char *program, int listener,
 			 struct netd *out)
 {
 	char *argv[ARGS_MAX], path[PATH_MAX], mtu[16], parent[16];
+	struct companion_fd fds[2];
 	unsigned n = 0;
 	int pair[2], r;
 
 	if (!program) {
-		r = find_program(path, sizeof(path));
+		r = companion_find("--net", PROGRAM, path, sizeof(path));
 		if (r)
 			return r;
 		program = path;
@@ -135,7 +66,9 @@ static int start_program(const struct net_option *opt, const char *program, int 
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return log_fail(-errno, "--net: cannot make a socket pair: %s", strerror(errno));
-	r = spawn(program, argv, pair[1], listener, &out->pid);
+	fds[0] = (struct companion_fd){pair[1], NETD_PORT_FD};
+	fds[1] = (struct companion_fd){listener, NETD_LISTEN_FD};
+	r = companion_start("--net", program, argv, fds, listener >= 0 ? 2 : 1, &out->pid);
 	close(pair[1]);
 	if (r)
 		close(pair[0]);
@@ -332,7 +265,6 @@ void netd_reap(struct netd *netd)
 {
 	if (netd->pid <= 0)
 		return;
-	while (waitpid(netd->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	companion_wait(netd->pid);
 	netd->pid = 0;
 }
