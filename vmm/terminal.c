@@ -25,6 +25,7 @@
 #include "vmm/container_of.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
+#include "vmm/scrollback.h"
 #include "vmm/tty.h"
 
 #define ESCAPE      0x1d /* Ctrl-] */
@@ -59,6 +60,9 @@ struct terminal {
 	const char *note;
 	size_t note_len;
 	struct __kernel_timespec delay;
+	struct terminal_watch watch;
+	uint8_t held;
+	struct scrollback held_back;
 
 	enum in_state in_state;
 	struct op in_op;
@@ -89,14 +93,32 @@ static void end_output(struct terminal *t)
 	t->note_len = 0;
 }
 
+static void consume(struct terminal *t, struct console_port *p, const uint8_t *bytes, size_t len)
+{
+	if (t->watch.seen)
+		t->watch.seen(t->watch.arg, bytes, len);
+	p->consume(p->dev, len);
+}
+
+static int shows_nothing(const struct terminal *t)
+{
+	return t->out < 0 || t->out_ended || t->held;
+}
+
+/* Takes what the ports have to show, to show it to nobody, or later. A watch may change its mind.
+ */
 static void discard(struct terminal *t)
 {
 	for (unsigned i = 0; i < t->n_ports; i++) {
 		struct console_port *p = &t->port[i];
+		const uint8_t *bytes;
 		size_t len;
 
-		while (p->peek(p->dev, &len), len > 0)
-			p->consume(p->dev, len);
+		while (shows_nothing(t) && (bytes = p->peek(p->dev, &len), len > 0)) {
+			if (t->held)
+				scrollback_add(&t->held_back, bytes, len);
+			consume(t, p, bytes, len);
+		}
 	}
 }
 
@@ -144,10 +166,9 @@ static void advance_output(struct terminal *t)
 {
 	if (t->out_state != OUT_IDLE)
 		return;
-	if (t->out < 0 || t->out_ended) {
-		discard(t);
+	discard(t);
+	if (t->out < 0 || t->out_ended)
 		return;
-	}
 	if (!find_output(t) || !limit_file(t))
 		return;
 	t->in_flight++;
@@ -166,10 +187,8 @@ static void written(struct terminal *t, size_t len)
 {
 	t->out_bytes += len;
 	if (t->out_port < t->n_ports) {
-		struct console_port *p = &t->port[t->out_port];
-
-		p->consume(p->dev, len);
-	} else if (t->note_len > 0) {
+		consume(t, &t->port[t->out_port], t->out_v.iov_base, len);
+	} else if (t->note == t->out_v.iov_base) { /* and has not been replaced */
 		t->note += len;
 		t->note_len -= len;
 	}
@@ -256,6 +275,8 @@ static void typed(struct terminal *t, uint8_t key)
 		command(t, key);
 	} else if (t->is_tty && key == ESCAPE) {
 		t->escaped = 1;
+	} else if (t->held) {
+		t->watch.key(t->watch.arg);
 	} else {
 		keep(t, key);
 	}
@@ -392,6 +413,30 @@ void terminal_attach(struct terminal *t, const struct console_port *port, int in
 	loop_soon(t->loop, &t->soon);
 }
 
+void terminal_set_watch(struct terminal *t, const struct terminal_watch *watch)
+{
+	t->watch = *watch;
+}
+
+int terminal_is_tty(const struct terminal *t)
+{
+	return t->is_tty && isatty(t->out) == 1;
+}
+
+void terminal_hold(struct terminal *t)
+{
+	t->held = 1;
+}
+
+void terminal_release(struct terminal *t, unsigned lines)
+{
+	if (!t->held)
+		return;
+	t->held = 0;
+	t->note = scrollback_last(&t->held_back, lines, &t->note_len);
+	loop_soon(t->loop, &t->soon);
+}
+
 static int open_file(struct terminal *t, const char *path)
 {
 	t->is_file = 1;
@@ -437,6 +482,7 @@ static void terminal_free(struct terminal *t)
 		close(t->out);
 	if (t->notify >= 0)
 		close(t->notify);
+	scrollback_free(&t->held_back);
 	free(t);
 }
 
@@ -488,6 +534,7 @@ static int is_drained(struct terminal *t)
 void terminal_drain(struct terminal *t, unsigned ms)
 {
 	loop_lock(t->loop);
+	terminal_release(t, 0);
 	t->draining = 1;
 	if (t->in_state != IN_IDLE)
 		loop_cancel(t->loop, &t->in_op);

@@ -34,6 +34,17 @@ struct console_port {
 	void (*resize)(void *dev, uint16_t cols, uint16_t rows); /* NULL: does not care */
 };
 
+/*
+ * Someone who follows what the guest shows, whatever becomes of it. While the terminal is held, it
+ * is shown to nobody else, and a key other than those after Ctrl-] is told here and goes nowhere.
+ * On the loop's thread, lock held.
+ */
+struct terminal_watch {
+	void (*seen)(void *arg, const uint8_t *bytes, size_t len);
+	void (*key)(void *arg);
+	void *arg;
+};
+
 #define TERMINAL_PORTS_MAX 2
 #define TERMINAL_FILE_MAX  (64ull << 20)
 
@@ -63,6 +74,20 @@ void terminal_attach(struct terminal *term, const struct console_port *port, int
 /* A port has something to show; a port can take input again. Lock held, any thread. */
 void terminal_output(struct terminal *term);
 void terminal_input(struct terminal *term);
+
+/* Before the first port is attached; @watch is copied. */
+void terminal_set_watch(struct terminal *term, const struct terminal_watch *watch);
+
+/* Whether there is a person in front of it, who types and sees. */
+int terminal_is_tty(const struct terminal *term);
+
+/*
+ * Holds the output back, before the first port is attached and with a watch; then lets it go, the
+ * last @lines lines (0: all, up to SCROLLBACK_BYTES) of what was held being shown first. A terminal
+ * that is drained lets all of it go. Lock held, on the loop's thread.
+ */
+void terminal_hold(struct terminal *term);
+void terminal_release(struct terminal *term, unsigned lines);
 
 /*
  * The ports go: takes turns of the loop until all that they have to show is written, or @ms

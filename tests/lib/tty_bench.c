@@ -66,7 +66,7 @@ void tty_bench_port(struct fake_port *p)
 
 struct tty_bench tb;
 
-static void on_end(void *arg)
+void tty_bench_end(void *arg)
 {
 	assert_ptr_equal(arg, &tb.dev);
 	tb.ends++;
@@ -74,8 +74,12 @@ static void on_end(void *arg)
 
 int tty_bench_open(const char *spec, int in, int out)
 {
-	struct terminal_params p = {
-		.loop = tb.loop, .spec = spec, .in = in, .out = out, .end = on_end, .arg = &tb.dev};
+	struct terminal_params p = {.loop = tb.loop,
+				    .spec = spec,
+				    .in = in,
+				    .out = out,
+				    .end = tty_bench_end,
+				    .arg = &tb.dev};
 	int r = terminal_open(&tb.term, &p);
 
 	if (r < 0)

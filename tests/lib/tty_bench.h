@@ -45,6 +45,8 @@ int tty_bench_down(void **state);
 void tty_bench_port(struct fake_port *p);
 /* Skips the test, with the reason, if there is no loop. */
 void tty_bench_need_loop(void);
+/* For terminal_params, whose arg is &tb.dev then: counts. */
+void tty_bench_end(void *arg);
 /* terminal_open() and, if it succeeds, tb.dev attached. */
 int tty_bench_open(const char *spec, int in, int out);
 /* The usual: `stdio` on the slave. */

@@ -466,9 +466,155 @@ static void test_file_on_a_full_disk(void **state)
 
 #define ON(test) cmocka_unit_test_setup_teardown(test, tty_bench_up, tty_bench_down)
 
+/* --- held back ------------------------------------------------------------------------------- */
+
+static struct {
+	uint8_t bytes[TTY_BENCH_ROOM];
+	size_t n;
+	unsigned keys;
+	size_t release_at; /* 0: not from within */
+} seen;
+
+static void on_seen(void *arg, const uint8_t *bytes, size_t len)
+{
+	assert_ptr_equal(arg, &seen);
+	assert_true(len <= sizeof(seen.bytes) - seen.n);
+	memcpy(seen.bytes + seen.n, bytes, len);
+	seen.n += len;
+	if (seen.release_at && seen.n >= seen.release_at)
+		terminal_release(tb.term, 1);
+}
+
+static void on_key(void *arg)
+{
+	assert_ptr_equal(arg, &seen);
+	seen.keys++;
+}
+
+static void watch(int hold)
+{
+	static const struct terminal_watch watch = {on_seen, on_key, &seen};
+
+	memset(&seen, 0, sizeof(seen));
+	tty_bench_need_loop();
+	assert_int_equal(terminal_open(&tb.term, &(struct terminal_params){.loop = tb.loop,
+									   .spec = "stdio",
+									   .in = tb.slave,
+									   .out = tb.slave,
+									   .end = tty_bench_end,
+									   .arg = &tb.dev}),
+			 0);
+	loop_lock(tb.loop);
+	assert_true(terminal_is_tty(tb.term));
+	terminal_set_watch(tb.term, &watch);
+	if (hold)
+		terminal_hold(tb.term);
+	terminal_attach(tb.term, &tb.dev.port, 1);
+	loop_unlock(tb.loop);
+}
+
+static void release(unsigned lines)
+{
+	loop_lock(tb.loop);
+	terminal_release(tb.term, lines);
+	loop_unlock(tb.loop);
+}
+
+static void show_unseen(const char *text)
+{
+	size_t want = seen.n + strlen(text);
+
+	tty_bench_show(&tb.dev, text, strlen(text));
+	while (seen.n < want)
+		loop_run_once(tb.loop);
+}
+
+static void expect_nothing(void)
+{
+	uint8_t byte;
+
+	assert_int_equal(read(tb.master, &byte, 1), -1);
+	assert_int_equal(errno, EAGAIN);
+}
+
+static void test_watched(void **state)
+{
+	(void)state;
+	watch(0);
+	tty_bench_show(&tb.dev, "Linux\r\n", 7);
+	tty_bench_expect(tb.master, "Linux\r\n", 7);
+	while (seen.n < 7)
+		loop_run_once(tb.loop);
+	assert_memory_equal(seen.bytes, "Linux\r\n", 7);
+	tty_bench_type("a", 1);
+	tty_bench_expect_typed("a", 1);
+	assert_int_equal(seen.keys, 0);
+}
+
+static void test_held(void **state)
+{
+	(void)state;
+	watch(1);
+	show_unseen("one\r\ntwo\r\n");
+	show_unseen("vm login: ");
+	expect_nothing();
+	release(2);
+	tty_bench_expect(tb.master, "two\r\nvm login: ", 15);
+	tty_bench_show(&tb.dev, "more", 4);
+	tty_bench_expect(tb.master, "more", 4);
+	tty_bench_type("a", 1);
+	tty_bench_expect_typed("a", 1);
+}
+
+/* The one who watches may let it go while he is told: what comes after is shown once. */
+static void test_released_from_within(void **state)
+{
+	(void)state;
+	watch(1);
+	loop_lock(tb.loop);
+	terminal_attach(tb.term, &tb.dev2.port, 0);
+	loop_unlock(tb.loop);
+	seen.release_at = 9;
+	tty_bench_show(&tb.dev, "1234\n6789", 9);
+	tty_bench_show(&tb.dev2, "second", 6);
+	tty_bench_expect(tb.master, "6789second", 10);
+	expect_nothing();
+}
+
+static void test_keys_while_held(void **state)
+{
+	(void)state;
+	watch(1);
+	show_unseen("held\r\n");
+	tty_bench_type("\r", 1);
+	while (seen.keys < 1)
+		loop_run_once(tb.loop);
+	assert_int_equal(tb.dev.n_in, 0);
+	release(0);
+	tty_bench_expect(tb.master, "held\r\n", 6);
+	assert_int_equal(tb.ends, 0);
+}
+
+static void test_end_while_held(void **state)
+{
+	(void)state;
+	watch(1);
+	show_unseen("last words\r\n");
+	tty_bench_type("\035x", 2);
+	while (tb.ends == 0)
+		loop_run_once(tb.loop);
+	terminal_drain(tb.term, 1000);
+	tty_bench_expect(tb.master, "last words\r\n", 12);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		ON(test_watched),
+		ON(test_held),
+		ON(test_released_from_within),
+		ON(test_keys_while_held),
+		ON(test_end_while_held),
 		ON(test_wrong_options),
 		ON(test_output),
 		ON(test_output_is_collected),
