@@ -29,25 +29,30 @@
 #define COW_BYTES        (1u << 20)
 #define L2_TABLES_MAX    (1u << 19) /* of a writable image */
 
-static int open_file(struct qcow2 *q, int read_only, struct stat *st)
+static int open_file(struct qcow2 *q, const struct qcow2_params *p, struct stat *st)
 {
-	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int flags = (p->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, mode;
 	struct flock lock = {
-		.l_type = read_only ? F_RDLCK : F_WRLCK,
+		.l_type = p->read_only ? F_RDLCK : F_WRLCK,
 		.l_whence = SEEK_SET,
 	};
 
-	q->fd = open(q->path, flags);
-	if (q->fd < 0)
+	if (!p->has_fd)
+		q->fd = open(q->path, flags);
+	mode = q->fd < 0 ? -1 : fcntl(q->fd, F_GETFL);
+	if (mode < 0)
 		return log_fail(-errno, "disk: %s: cannot open%s: %s", q->path,
-				read_only ? "" : " for writing", strerror(errno));
+				p->read_only ? "" : " for writing", strerror(errno));
+	if ((mode & O_ACCMODE) == O_WRONLY || (!p->read_only && (mode & O_ACCMODE) != O_RDWR))
+		return log_fail(-EACCES, "disk: %s: its descriptor is not open for %s", q->path,
+				p->read_only ? "reading" : "writing");
 	if (fstat(q->fd, st))
 		return log_fail(-errno, "disk: %s: cannot stat: %s", q->path, strerror(errno));
 	if (!S_ISREG(st->st_mode))
 		return log_fail(-EINVAL, "disk: %s: a qcow2 image is a regular file", q->path);
 	if (fcntl(q->fd, F_SETFL, 0))
 		return log_fail(-errno, "disk: %s: cannot set it up: %s", q->path, strerror(errno));
-	if (fcntl(q->fd, F_OFD_SETLK, &lock) == 0)
+	if (p->no_lock || fcntl(q->fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
 	if (errno == EAGAIN || errno == EACCES)
 		return log_fail(-EBUSY,
@@ -197,42 +202,55 @@ static int backing_path(const struct qcow2 *q, char *out, size_t size)
 	return 0;
 }
 
-static int open_backing(struct qcow2 *q, const struct qcow2_params *p, unsigned depth,
-			uint64_t *budget)
+/* Whether the file below may be opened: what it is said to be, and who wants it. */
+static int judge_backing(const struct qcow2 *q, const struct qcow2_params *p, const char *path,
+			 unsigned depth)
 {
-	char path[PATH_MAX];
-	int is_raw = !strcmp(q->h.backing_format, "raw"), r;
-
-	if (!q->h.backing[0])
-		return 0;
-	r = backing_path(q, path, sizeof(path));
-	if (r < 0)
-		return r;
-	if (!is_raw && strcmp(q->h.backing_format, "qcow2") != 0)
+	if (strcmp(q->h.backing_format, "raw") != 0 && strcmp(q->h.backing_format, "qcow2") != 0)
 		return log_fail(-ENOTSUP,
 				"disk: %s: says of its backing file %s that its format is \"%s\": "
 				"state raw or qcow2 with `qemu-img rebase -u -F`",
 				q->path, path, q->h.backing_format);
+	if (depth + 1 >= QCOW2_CHAIN_MAX)
+		return log_fail(-ELOOP, "disk: %s: more than %d files over each other", q->path,
+				QCOW2_CHAIN_MAX);
+	if (p->open_backing)
+		return 0;
 	if (!p->approve_backing || !p->approve_backing(p->approve_arg, path, q->h.backing_format))
 		return log_fail(-EACCES,
 				"disk: %s: is laid over another file, %s: give backing=on if you "
 				"trust this image with it",
 				q->path, path);
-	if (depth + 1 >= QCOW2_CHAIN_MAX)
-		return log_fail(-ELOOP, "disk: %s: more than %d files over each other", q->path,
-				QCOW2_CHAIN_MAX);
-	if (is_raw)
-		return raw_open(q->loop, &(struct raw_params){.path = path, .read_only = 1},
-				&q->backing);
-	return qcow2_open_chain(q->loop,
-				&(struct qcow2_params){
-					.path = path,
-					.read_only = 1,
-					.cache_bytes = p->cache_bytes,
-					.approve_backing = p->approve_backing,
-					.approve_arg = p->approve_arg,
-				},
-				depth + 1, budget, &q->backing);
+	return 0;
+}
+
+static int open_backing(struct qcow2 *q, const struct qcow2_params *p, unsigned depth,
+			uint64_t *budget)
+{
+	struct raw_params raw = {.read_only = 1, .no_lock = p->no_lock};
+	struct qcow2_params below = *p;
+	char path[PATH_MAX];
+	int r;
+
+	if (!q->h.backing[0])
+		return 0;
+	r = backing_path(q, path, sizeof(path));
+	if (r == 0)
+		r = judge_backing(q, p, path, depth);
+	if (r < 0)
+		return r;
+	below.path = raw.path = path;
+	below.read_only = 1;
+	below.has_fd = raw.has_fd = p->open_backing != NULL;
+	if (p->open_backing) {
+		r = p->open_backing(p->approve_arg, path, q->h.backing_format);
+		if (r < 0)
+			return r;
+		below.fd = raw.fd = r;
+	}
+	if (!strcmp(q->h.backing_format, "raw"))
+		return raw_open(q->loop, &raw, &q->backing);
+	return qcow2_open_chain(q->loop, &below, depth + 1, budget, &q->backing);
 }
 
 /* --- closing --------------------------------------------------------------------------------- */
@@ -300,7 +318,7 @@ static int examine(struct qcow2 *q, const struct qcow2_params *p, uint64_t *budg
 {
 	struct stat st;
 	uint64_t tables;
-	int r = open_file(q, p->read_only, &st);
+	int r = open_file(q, p, &st);
 
 	if (r == 0)
 		r = qcow2_header_read(&q->h, q->fd, (uint64_t)st.st_size, q->path);
@@ -349,9 +367,14 @@ int qcow2_open_chain(struct loop *loop, const struct qcow2_params *p, unsigned d
 	struct qcow2 *q = calloc(1, sizeof(*q));
 	int r;
 
-	if (!q)
+	if (!q) {
+		if (p->has_fd)
+			close(p->fd);
 		return log_fail(-ENOMEM, "disk: %s: out of memory", p->path);
+	}
 	init(q, loop);
+	if (p->has_fd)
+		q->fd = p->fd;
 	q->blk.read_only = p->read_only;
 	q->path = strdup(p->path);
 	r = q->path ? examine(q, p, budget) : log_fail(-ENOMEM, "disk: out of memory");

@@ -38,6 +38,10 @@ struct loop;
 
 struct qcow2_params {
 	const char *path;
+	/* As in raw.h. A backing file's lock is as its image's is. */
+	uint8_t has_fd;
+	int fd;
+	uint8_t no_lock;
 	uint8_t read_only;
 	uint32_t cache_bytes; /* of L2 tables; 0: 8 MiB; at least 1 MiB is used */
 	/*
@@ -47,10 +51,19 @@ struct qcow2_params {
 	 * refused.
 	 */
 	int (*approve_backing)(void *arg, const char *path, const char *format);
-	void *approve_arg;
+	/*
+	 * Where this is set, it is asked instead, and @path is no more than a name: it returns a
+	 * descriptor that is the disk's from then on, or says why not and returns -errno. So an
+	 * image may be opened with all that is below it by a program that has no paths.
+	 */
+	int (*open_backing)(void *arg, const char *path, const char *format);
+	void *approve_arg; /* of both */
 };
 
-/* 0; or says what is wrong and returns -errno: -EBUSY locked, -EINVAL not to be used, ... */
+/*
+ * 0; or says what is wrong and returns -errno: -EBUSY locked, -EINVAL not to be used, ...
+ * Without a loop (NULL): as raw_open() does.
+ */
 int qcow2_open(struct loop *loop, const struct qcow2_params *params, struct blk **out);
 
 /* --- for a command line: these block, and say what is wrong ---------------------------------- */

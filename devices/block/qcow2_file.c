@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Transfers between a qcow2 image and its file: whole, or failed. On the loop's thread; when the
- * disk is being closed there is no loop any more, and the same calls make the system calls
- * themselves. Knows nothing of what the bytes mean.
+ * Transfers between a qcow2 image and its file: whole, or failed. On the loop's thread; where there
+ * is no loop, and when the disk is being closed, the same calls make the system calls themselves.
+ * Knows nothing of what the bytes mean.
  *
- * System calls (closing): preadv, pwritev, fdatasync, fallocate.
+ * System calls (without a loop): preadv, pwritev, fdatasync, fallocate.
  */
 #include <errno.h>
 #include <fcntl.h>

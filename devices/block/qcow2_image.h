@@ -178,7 +178,7 @@ struct qcow2_inflated {
 
 struct qcow2 {
 	struct blk blk;
-	struct loop *loop; /* NULL: transfers are made at once, for close */
+	struct loop *loop; /* NULL: transfers are made at once; so it is when closing */
 	int fd;
 	char *path;
 	struct qcow2_header h;

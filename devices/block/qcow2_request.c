@@ -382,4 +382,6 @@ void qcow2_submit(struct blk *blk, struct blk_req *req)
 	*q->waiting_tail = req;
 	q->waiting_tail = &req->next;
 	qcow2_drain(q);
+	if (!q->loop)
+		qio_run(q);
 }

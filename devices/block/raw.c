@@ -3,7 +3,8 @@
  * Opens and closes raw disks: what the file is, how large, whose, and what its file system can
  * do. Runs at start-up and on the loop's thread at close; requests are raw_io.c's.
  *
- * System calls: openat, fstat, fcntl (lock), statx, ioctl(BLK*), fallocate (one probe), mmap.
+ * System calls: openat, fstat, fcntl (flags, lock), statx, ioctl(BLK*), fallocate (one probe),
+ * mmap.
  */
 #include "devices/block/raw.h"
 
@@ -42,6 +43,20 @@ static int open_image(const struct raw_params *p)
 				"make the disk read-only",
 				p->path, strerror(e));
 	return log_fail(-e, "disk: %s: cannot open: %s", p->path, strerror(e));
+}
+
+/* Whether a descriptor that was given can do what is asked of it. */
+static int check_mode(const struct raw *raw)
+{
+	int mode = fcntl(raw->fd, F_GETFL);
+
+	if (mode < 0)
+		return log_fail(-errno, "disk: %s: its descriptor cannot be used: %s", raw->path,
+				strerror(errno));
+	if ((mode & O_ACCMODE) == O_WRONLY || (!raw->blk.read_only && (mode & O_ACCMODE) != O_RDWR))
+		return log_fail(-EACCES, "disk: %s: its descriptor is not open for %s", raw->path,
+				raw->blk.read_only ? "reading" : "writing");
+	return 0;
 }
 
 static int lock_image(const struct raw *raw)
@@ -186,9 +201,13 @@ static int examine(struct raw *raw, const struct raw_params *p)
 	struct stat st;
 	int r;
 
-	raw->fd = open_image(p);
+	if (!p->has_fd)
+		raw->fd = open_image(p);
 	if (raw->fd < 0)
 		return raw->fd;
+	r = check_mode(raw);
+	if (r < 0)
+		return r;
 	if (fstat(raw->fd, &st))
 		return log_fail(-errno, "disk: %s: cannot stat: %s", raw->path, strerror(errno));
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
@@ -199,7 +218,7 @@ static int examine(struct raw *raw, const struct raw_params *p)
 	if (fcntl(raw->fd, F_SETFL, p->direct ? O_DIRECT : 0))
 		return log_fail(-errno, "disk: %s: cannot set it up: %s", raw->path,
 				strerror(errno));
-	r = lock_image(raw);
+	r = p->no_lock ? 0 : lock_image(raw);
 	if (r < 0)
 		return r;
 	r = S_ISBLK(st.st_mode) ? ask_device(raw) : ask_file(raw, &st);
@@ -219,9 +238,12 @@ int raw_open(struct loop *loop, const struct raw_params *p, struct blk **out)
 	struct raw *raw = calloc(1, sizeof(*raw));
 	int r;
 
-	if (!raw)
+	if (!raw) {
+		if (p->has_fd)
+			close(p->fd);
 		return log_fail(-ENOMEM, "disk: %s: out of memory", p->path);
-	raw->fd = -1;
+	}
+	raw->fd = p->has_fd ? p->fd : -1;
 	raw->loop = loop;
 	raw->blk.ops = &raw_ops;
 	raw->blk.read_only = p->read_only;

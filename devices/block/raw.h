@@ -22,6 +22,19 @@ struct loop;
  */
 struct raw_params {
 	const char *path;
+	/*
+	 * A descriptor to use instead of opening @path, which is a name for messages then. It is
+	 * the disk's from the call on, also when that fails; it may be of a memfd. Its file status
+	 * flags become those of one that is opened here.
+	 */
+	uint8_t has_fd;
+	int fd;
+	/*
+	 * Take no lock: whoever gave the descriptor sees to it. A lock is the open file
+	 * description's, so one taken through a duplicate replaces the one that is there, and stays
+	 * until the last duplicate is closed.
+	 */
+	uint8_t no_lock;
 	uint8_t read_only;
 	/*
 	 * O_DIRECT: around the host's page cache. Requests whose memory or place on the disk is
@@ -37,6 +50,9 @@ struct raw_params {
  * it), or -EINVAL: no regular file or block device, empty, or a size that is no multiple of 512
  * (or of what direct I/O needs). Such a size is refused and not rounded: a guest would lose the
  * tail or write past it.
+ *
+ * Without a loop (NULL) the disk must be read-only, and a request is answered before submit
+ * returns: for programs that read an image once and have nothing else to do meanwhile.
  */
 int raw_open(struct loop *loop, const struct raw_params *params, struct blk **out);
 

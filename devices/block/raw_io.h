@@ -51,7 +51,7 @@ struct raw_bounce {
 
 struct raw {
 	struct blk blk;
-	struct loop *loop;
+	struct loop *loop; /* NULL: reads are made at once */
 	int fd;
 	char *path;     /* for messages */
 	uint32_t align; /* of places and lengths; 1 without direct I/O */

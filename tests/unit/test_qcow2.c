@@ -414,6 +414,129 @@ static void test_resize(void **state)
 	assert_int_equal(qemu_img("check", in_dir("a"), NULL), 0);
 }
 
+/* --- descriptors ------------------------------------------------------------------------------ */
+
+static int handed[QCOW2_CHAIN_MAX];
+static unsigned n_handed;
+
+/* Gives the files of the chain as descriptors, whatever they are called. */
+static int hand_over(void *arg, const char *path, const char *format)
+{
+	const char *const *names = arg;
+	int fd = open(in_dir(names[n_handed]), O_RDONLY | O_CLOEXEC);
+
+	assert_non_null(strstr(path, names[n_handed]));
+	assert_string_equal(format, n_handed ? "raw" : "qcow2");
+	handed[n_handed++] = fd;
+	return fd;
+}
+
+static int refuse(void *arg, const char *path, const char *format)
+{
+	(void)arg;
+	(void)path;
+	(void)format;
+	return -EACCES;
+}
+
+static void make_chain_of_three(void)
+{
+	struct qcow2_creation mid = {.path = in_dir("b"),
+				     .size = SIZE,
+				     .backing = "/nowhere/canary",
+				     .backing_format = "raw"};
+	struct qcow2_creation top;
+
+	make_model(4);
+	put_model("canary");
+	assert_int_equal(qcow2_create(&mid), 0);
+	top = (struct qcow2_creation){
+		.path = in_dir("a"), .size = SIZE, .backing = "b", .backing_format = "qcow2"};
+	assert_int_equal(qcow2_create(&top), 0);
+}
+
+static void test_a_chain_of_descriptors(void **state)
+{
+	static const char *const below[] = {"b", "canary"};
+	struct qcow2_params p = {.path = "a name",
+				 .has_fd = 1,
+				 .open_backing = hand_over,
+				 .approve_arg = (void *)below};
+	struct blk *blk;
+
+	(void)state;
+	if (!loop)
+		skip();
+	make_chain_of_three();
+	n_handed = 0;
+	p.fd = open(in_dir("a"), O_RDWR | O_CLOEXEC);
+	assert_int_equal(qcow2_open(loop, &p, &blk), 0);
+	assert_int_equal(n_handed, 2);
+	compare(blk);
+	close_it(blk);
+	assert_int_equal(fcntl(p.fd, F_GETFD), -1);
+	assert_int_equal(fcntl(handed[0], F_GETFD), -1);
+	assert_int_equal(fcntl(handed[1], F_GETFD), -1);
+	/* Refused: its own descriptor is gone all the same. */
+	p.fd = open(in_dir("a"), O_RDWR | O_CLOEXEC);
+	p.open_backing = refuse;
+	assert_int_equal(qcow2_open(loop, &p, &blk), -EACCES);
+	assert_int_equal(fcntl(p.fd, F_GETFD), -1);
+}
+
+static void test_a_chain_without_a_loop(void **state)
+{
+	static const char *const below[] = {"b", "canary"};
+	static uint8_t got[SIZE];
+	struct qcow2_params p = {.path = "a name",
+				 .has_fd = 1,
+				 .read_only = 1,
+				 .open_backing = hand_over,
+				 .approve_arg = (void *)below};
+	struct iovec v = {got, SIZE};
+	struct blk_req req = {.op = BLK_READ, .len = SIZE, .v = &v, .n = 1, .done = done};
+	struct blk *blk;
+
+	(void)state;
+	make_chain_of_three();
+	n_handed = 0;
+	p.fd = open(in_dir("a"), O_RDONLY | O_CLOEXEC);
+	assert_int_equal(qcow2_open(NULL, &p, &blk), 0);
+	answers = 0;
+	blk->ops->submit(blk, &req);
+	assert_int_equal(answers, 1);
+	assert_int_equal(result, 0);
+	assert_memory_equal(got, model, SIZE);
+	blk->ops->close(blk);
+}
+
+/* A writer's lock, taken elsewhere through the same description, is neither asked for nor lost. */
+static void test_a_lock_that_is_the_callers(void **state)
+{
+	struct qcow2_creation what = {.path = in_dir("a"), .size = SIZE};
+	struct qcow2_params p = {.path = "a", .has_fd = 1, .no_lock = 1, .read_only = 1};
+	struct blk *writer, *reader;
+	int mine;
+
+	(void)state;
+	if (!loop)
+		skip();
+	assert_int_equal(qcow2_create(&what), 0);
+	mine = open(in_dir("a"), O_RDWR | O_CLOEXEC);
+	p.fd = dup(mine);
+	assert_int_equal(qcow2_open(loop,
+				    &(struct qcow2_params){.path = "a", .has_fd = 1, .fd = mine},
+				    &writer),
+			 0);
+	assert_int_equal(qcow2_open(NULL, &p, &reader), 0);
+	assert_int_equal(open_it("a", 1, &(struct blk *){NULL}), -EBUSY);
+	reader->ops->close(reader);
+	assert_int_equal(open_it("a", 1, &(struct blk *){NULL}), -EBUSY);
+	close_it(writer);
+	assert_int_equal(open_it("a", 0, &writer), 0);
+	close_it(writer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -425,6 +548,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_writer, up, down),
 		cmocka_unit_test_setup_teardown(test_loop_of_backing_files, up, down),
 		cmocka_unit_test_setup_teardown(test_resize, up, down),
+		cmocka_unit_test_setup_teardown(test_a_chain_of_descriptors, up, down),
+		cmocka_unit_test_setup_teardown(test_a_chain_without_a_loop, up, down),
+		cmocka_unit_test_setup_teardown(test_a_lock_that_is_the_callers, up, down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -393,6 +394,127 @@ static void test_batch_is_one_submission(void **state)
 
 #define ON_FILE(test) cmocka_unit_test_setup_teardown(test, up, down)
 
+/* --- descriptors ------------------------------------------------------------------------------ */
+
+static int is_locked(void)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = open(path, O_RDWR | O_CLOEXEC), r;
+
+	r = fcntl(fd, F_OFD_SETLK, &lock);
+	close(fd);
+	return r != 0;
+}
+
+static void test_a_descriptor_in_place_of_a_path(void **state)
+{
+	int mine = open(path, O_RDWR | O_CLOEXEC), given = dup(mine);
+	struct raw_params p = {.path = "a name", .has_fd = 1, .fd = given};
+	char buf[512] = "through a descriptor";
+	struct blk *blk = open_it(&p);
+
+	(void)state;
+	assert_int_equal(request(blk, BLK_WRITE, 1024, buf, 512), 0);
+	assert_int_equal(pread(mine, buf, 512, 1024), 512);
+	assert_string_equal(buf, "through a descriptor");
+	/* A second disk on the same description has the same lock; another program has not. */
+	assert_true(is_locked());
+	blk->ops->close(blk);
+	assert_int_equal(fcntl(given, F_GETFD), -1);
+	assert_true(is_locked());
+	close(mine);
+	assert_false(is_locked());
+}
+
+static void test_a_descriptor_is_taken_when_opening_fails(void **state)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct raw_params p = {.path = "a name", .has_fd = 1, .fd = fd};
+
+	(void)state;
+	expect_refusal(&p, -EACCES, "a name");
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void test_a_lock_that_is_the_callers(void **state)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int mine = open(path, O_RDWR | O_CLOEXEC), other;
+	struct raw_params p = {
+		.path = path, .has_fd = 1, .fd = dup(mine), .no_lock = 1, .read_only = 1};
+	struct blk *blk;
+
+	(void)state;
+	assert_int_equal(fcntl(mine, F_OFD_SETLK, &lock), 0);
+	blk = open_it(&p);
+	/* Still the writer's: a reader is kept out. */
+	lock.l_type = F_RDLCK;
+	other = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fcntl(other, F_OFD_SETLK, &lock), -1);
+	close(other);
+	blk->ops->close(blk);
+	close(mine);
+}
+
+static void test_a_disk_in_memory(void **state)
+{
+	int fd = memfd_create("seed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct raw_params p = {.path = "seed", .has_fd = 1, .fd = fd, .read_only = 1};
+	char buf[512] = "";
+	struct blk *blk;
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, 3 * 512), 0);
+	assert_int_equal(pwrite(fd, "cidata", 6, 512), 6);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW), 0);
+	blk = open_it(&p);
+	assert_int_equal(blk->size, 3 * 512);
+	assert_true(blk->read_only);
+	assert_int_equal(request(blk, BLK_READ, 512, buf, 512), 0);
+	assert_string_equal(buf, "cidata");
+	assert_int_equal(request(blk, BLK_WRITE, 0, buf, 512), -EROFS);
+	blk->ops->close(blk);
+	p.fd = memfd_create("seed", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(p.fd, 700), 0);
+	expect_refusal(&p, -EINVAL, "multiple of 512");
+}
+
+static int answer;
+
+static void answered(struct blk_req *req, int res)
+{
+	(void)req;
+	answer = res;
+}
+
+static void test_without_a_loop(void **state)
+{
+	struct raw_params p = {.path = path, .read_only = 1};
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	char buf[1024];
+	struct iovec v[2] = {{buf, 1}, {buf + 1, 511}};
+	struct blk_req req = {
+		.op = BLK_READ, .off = SIZE - 512, .len = 512, .v = v, .n = 2, .done = answered};
+	struct blk *blk;
+
+	(void)state;
+	assert_int_equal(pwrite(fd, "tail", 5, SIZE - 512), 5);
+	assert_int_equal(raw_open(NULL, &p, &blk), 0);
+	answer = 1;
+	blk->ops->submit(blk, &req);
+	assert_int_equal(answer, 0);
+	assert_string_equal(buf, "tail");
+	/* Cut short under us. */
+	assert_int_equal(ftruncate(fd, 512), 0);
+	close(fd);
+	v[0] = (struct iovec){buf, 512};
+	req.v = v;
+	req.n = 1;
+	blk->ops->submit(blk, &req);
+	assert_int_equal(answer, -EIO);
+	blk->ops->close(blk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +529,12 @@ int main(void)
 		ON_FILE(test_discard_gives_space_back),
 		ON_FILE(test_write_zeroes),
 		ON_FILE(test_batch_is_one_submission),
+		cmocka_unit_test_setup_teardown(test_a_descriptor_in_place_of_a_path, up, down),
+		cmocka_unit_test_setup_teardown(test_a_descriptor_is_taken_when_opening_fails, up,
+						down),
+		cmocka_unit_test_setup_teardown(test_a_lock_that_is_the_callers, up, down),
+		cmocka_unit_test_setup_teardown(test_a_disk_in_memory, up, down),
+		cmocka_unit_test_setup_teardown(test_without_a_loop, up, down),
 	};
 
 	return cmocka_run_group_tests(tests, group_up, group_down);
