@@ -34,7 +34,8 @@ endif
 # --- what is built -----------------------------------------------------------------------
 
 VMM := \
-	vmm/alarm.o vmm/boot_watch.o vmm/bus.o vmm/check.o vmm/check_guest.o vmm/check_host.o vmm/check_report.o \
+	vmm/alarm.o vmm/boot_status.o vmm/boot_watch.o \
+	vmm/bus.o vmm/check.o vmm/check_guest.o vmm/check_host.o vmm/check_report.o \
 	vmm/companion.o vmm/config.o vmm/console.o vmm/devices.o vmm/disk_option.o vmm/entropy.o vmm/iov.o \
 	vmm/irqchip.o vmm/json_out.o vmm/kvm.o vmm/kvm_report.o vmm/kvm_stats.o vmm/log.o \
 	vmm/loop.o vmm/machine.o vmm/mem.o vmm/net_option.o vmm/netd.o vmm/patience.o \

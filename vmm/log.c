@@ -16,6 +16,7 @@
 static enum log_level limit = LOG_INFO;
 static void (*sink)(void *arg, enum log_level level, const char *line);
 static void *sink_arg;
+static int over_status;
 
 void log_set_level(enum log_level level)
 {
@@ -26,6 +27,11 @@ void log_set_sink(void (*fn)(void *arg, enum log_level level, const char *line),
 {
 	sink_arg = arg;
 	sink = fn;
+}
+
+void log_over_status(int on)
+{
+	over_status = on;
 }
 
 /* Leaves bytes that a terminal prints; all others become `?`. UTF-8 is left out on purpose. */
@@ -39,16 +45,18 @@ static void make_printable(char *s)
 static void emit(enum log_level level, const char *fmt, va_list ap)
 {
 	static const char *const prefix[] = {"skiff: ", "skiff: warning: ", "skiff: ", "skiff: "};
+	static const char clear[] = "\r\33[K";
 	char line[LINE_MAX_BYTES + 1];
-	size_t n, p;
+	size_t n, p, c = over_status && !sink ? sizeof(clear) - 1 : 0;
 	int saved = errno;
 
 	if (level > limit)
 		return;
+	memcpy(line, clear, c);
 	p = sink ? 0 : strlen(prefix[level]);
-	memcpy(line, prefix[level], p);
-	vsnprintf(line + p, sizeof(line) - p - 2, fmt, ap);
-	make_printable(line);
+	memcpy(line + c, prefix[level], p);
+	vsnprintf(line + c + p, sizeof(line) - c - p - 2, fmt, ap);
+	make_printable(line + c);
 	if (sink) {
 		sink(sink_arg, level, line);
 	} else {

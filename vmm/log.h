@@ -21,6 +21,9 @@ int log_fail(int err, const char *fmt, ...) __attribute__((format(printf, 2, 3))
 /* Messages above @level are dropped. The default is LOG_INFO. */
 void log_set_level(enum log_level level);
 
+/* While @on there is a status line on the terminal: a message takes its place. */
+void log_over_status(int on);
+
 /* Tests take the messages: @sink gets each line without its newline; NULL gives them back. */
 void log_set_sink(void (*sink)(void *arg, enum log_level level, const char *line), void *arg);
 
