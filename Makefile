@@ -33,34 +33,12 @@ endif
 
 # --- what is built -----------------------------------------------------------------------
 
-VMM := \
-	vmm/alarm.o vmm/boot_status.o vmm/boot_watch.o \
-	vmm/bus.o vmm/check.o vmm/check_guest.o vmm/check_host.o vmm/check_report.o \
-	vmm/companion.o vmm/config.o vmm/console.o vmm/devices.o vmm/disk_option.o vmm/entropy.o vmm/iov.o \
-	vmm/irqchip.o vmm/json_out.o vmm/kvm.o vmm/kvm_report.o vmm/kvm_stats.o vmm/log.o \
-	vmm/loop.o vmm/machine.o vmm/mem.o vmm/net_option.o vmm/netd.o vmm/patience.o \
-	vmm/plug.o vmm/scrollback.o vmm/stats.o vmm/terminal.o vmm/tty.o vmm/vcpu.o
+objects = $(patsubst %.c,%.o,$(wildcard $(1:%=%/*.c)))
 
-LOADER := \
-	loader/arm64.o loader/bzimage.o loader/cmdline.o loader/decompress.o loader/elf.o \
-	loader/file.o loader/initrd.o loader/load.o loader/relocs.o loader/unpack.o
-
-DEVICES := \
-	devices/pci/bar.o devices/pci/config.o devices/pci/host.o devices/pci/msix.o \
-	devices/virtio/blk.o devices/virtio/blk_parse.o devices/virtio/console.o \
-	devices/virtio/dev.o devices/virtio/input.o devices/virtio/pci.o devices/virtio/pci_legacy.o \
-	devices/virtio/pci_modern.o devices/virtio/queue.o devices/virtio/rng.o \
-	devices/virtio/net.o devices/virtio/net_hdr.o devices/net/csum.o devices/net/forward.o \
-	devices/net/socket.o devices/net/stream.o devices/net/tap.o
-
-BLOCK := \
-	devices/block/qcow2.o devices/block/qcow2_cache.o devices/block/qcow2_check.o \
-	devices/block/qcow2_commit.o devices/block/qcow2_compressed.o devices/block/qcow2_create.o \
-	devices/block/qcow2_file.o devices/block/qcow2_grow.o devices/block/qcow2_header.o \
-	devices/block/qcow2_map.o devices/block/qcow2_read.o devices/block/qcow2_refcount.o \
-	devices/block/qcow2_request.o devices/block/qcow2_set.o devices/block/qcow2_unmap.o \
-	devices/block/qcow2_write.o \
-	devices/block/raw.o devices/block/raw_bounce.o devices/block/raw_io.o
+VMM     := $(filter-out vmm/main.o,$(call objects,vmm))
+LOADER  := $(call objects,loader)
+BLOCK   := $(call objects,devices/block)
+DEVICES := $(call objects,devices/pci devices/virtio devices/net)
 
 ARCH_x86_64 := \
 	arch/x86_64/acpi.o arch/x86_64/boot.o arch/x86_64/cpuid.o arch/x86_64/kvm_caps.o \
@@ -79,14 +57,12 @@ PORTABLE_arm64 := \
 	arch/arm64/fdt.o arch/arm64/ipa.o devices/platform/pl011.o devices/platform/pl031.o
 
 # skiff-netd, the other process: it alone links libslirp.
-NETD := \
-	devices/net/netd/backlog.o devices/net/netd/hub.o devices/net/netd/jail.o \
-	devices/net/netd/nat.o devices/net/netd/switch.o
+NETD := $(filter-out devices/net/netd/main.o,$(call objects,devices/net/netd))
 NETD_CFLAGS = $(shell $(PKG_CONFIG) --cflags slirp 2>/dev/null)
 NETD_LIBS   := -lslirp
 
 # skiff-image, a third one: it fetches images and looks into them, and links what that takes.
-IMAGE := $(filter-out loader/image/main.o,$(patsubst %.c,%.o,$(wildcard loader/image/*.c)))
+IMAGE := $(filter-out loader/image/main.o,$(call objects,loader/image))
 IMAGE_LIBS := -lext2fs -lcom_err -lcurl -lcrypto
 
 # All but main.o: what tests and fuzzers link against.
