@@ -5,13 +5,13 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/config.h"
 #include "vmm/log.h"
+#include "vmm/nearest.h"
 
 #define CPUS_MAX   64
 #define MEMORY_MIN (2ull << 20)
@@ -201,51 +201,6 @@ int config_parse_size(const char *text, uint64_t *bytes)
 	return 0;
 }
 
-/* Levenshtein distance, for short words; long ones are as far as can be. */
-static unsigned distance(const char *a, const char *b)
-{
-	enum { MAX = 32 };
-	unsigned row[MAX + 1];
-	size_t la = strlen(a), lb = strlen(b);
-
-	if (la > MAX || lb > MAX)
-		return UINT_MAX;
-	for (size_t j = 0; j <= lb; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; i <= la; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= lb; j++) {
-			unsigned change = diagonal + (a[i - 1] != b[j - 1]);
-			unsigned best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-
-			diagonal = row[j];
-			row[j] = change < best ? change : best;
-		}
-	}
-	return row[lb];
-}
-
-const char *config_nearest(const char *word, const char *const *words)
-{
-	const char *best = NULL;
-	size_t len = strlen(word);
-	unsigned best_distance = (unsigned)len / 3 + 2;
-
-	for (; *words; words++) {
-		unsigned d = distance(word, *words);
-
-		if (len > 2 && strncmp(word, *words, len) == 0)
-			return *words; /* shortened */
-		if (d < best_distance) {
-			best_distance = d;
-			best = *words;
-		}
-	}
-	return best;
-}
-
 static int unknown(const char *word)
 {
 	const char *names[N_OPTIONS + 1] = {NULL};
@@ -255,7 +210,7 @@ static int unknown(const char *word)
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		names[i] = options[i].name;
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
-	near = config_nearest(name, names);
+	near = nearest_word(name, names);
 	if (word[0] != '-')
 		return log_fail(-EINVAL,
 				"run: %s: not an option: to boot a kernel write "

@@ -41,10 +41,4 @@ int config_parse_size(const char *text, uint64_t *bytes);
 /* Prints the options of `skiff run`, with their defaults. */
 void config_print_help(void);
 
-/*
- * The entry of @words (NULL-terminated) that a person most likely meant by @word, or NULL when
- * none is near.
- */
-const char *config_nearest(const char *word, const char *const *words);
-
 #endif

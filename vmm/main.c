@@ -10,6 +10,7 @@
 #include "vmm/config.h"
 #include "vmm/log.h"
 #include "vmm/machine.h"
+#include "vmm/nearest.h"
 #include "vmm/stats.h"
 
 enum { EXIT_OK = 0, EXIT_HOST = 1, EXIT_USAGE = 2, EXIT_TRIPLE_FAULT = 3 };
@@ -47,7 +48,7 @@ static int unknown_command(const char *name)
 
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		names[i] = commands[i].name;
-	near = config_nearest(name, names);
+	near = nearest_word(name, names);
 	if (near)
 		log_line(LOG_ERROR, "%s: no such command: did you mean `skiff %s`?", name, near);
 	else

@@ -13,6 +13,7 @@
 
 #include "tests/lib/said.h"
 #include "vmm/config.h"
+#include "vmm/nearest.h"
 
 #define MIB      (1024ull * 1024)
 #define ARGS_MAX 64
@@ -349,7 +350,7 @@ static void test_nearest(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < N(table); i++) {
-		const char *got = config_nearest(table[i].word, words);
+		const char *got = nearest_word(table[i].word, words);
 
 		if (got != table[i].expected &&
 		    (!got || !table[i].expected || strcmp(got, table[i].expected) != 0))
@@ -357,8 +358,8 @@ static void test_nearest(void **state)
 	}
 	memset(longest, 'n', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
-	assert_null(config_nearest(longest, words));
-	assert_null(config_nearest("run", (const char *const[]){NULL}));
+	assert_null(nearest_word(longest, words));
+	assert_null(nearest_word("run", (const char *const[]){NULL}));
 }
 
 /* The help names every option that parsing knows. */
