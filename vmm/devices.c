@@ -69,26 +69,31 @@ static int plug_in(struct devices *d, struct virtio_dev *dev)
 	return plug_create(d->machine, &d->host, n + 1, dev, &d->plug[n]);
 }
 
-/* The user said backing=on, for this image and whatever it is laid over. */
+/* The user said that this image may be laid over that file, or over any. */
 static int approve_backing(void *arg, const char *path, const char *format)
 {
-	(void)path;
+	const struct disk_option *option = arg;
+
 	(void)format;
-	return *(const uint8_t *)arg;
+	return option->any_backing || !strcmp(path, option->backing);
 }
 
 static int open_image(struct loop *loop, struct disk_option *option, struct blk **out)
 {
 	struct raw_params raw = {
 		.path = option->path,
+		.has_fd = option->fd >= 0,
+		.fd = option->fd,
 		.read_only = option->read_only,
 		.direct = option->direct,
 	};
 	struct qcow2_params qcow2 = {
 		.path = option->path,
+		.has_fd = option->fd >= 0,
+		.fd = option->fd,
 		.read_only = option->read_only,
 		.approve_backing = approve_backing,
-		.approve_arg = &option->backing,
+		.approve_arg = option,
 	};
 
 	return option->qcow2 ? qcow2_open(loop, &qcow2, out) : raw_open(loop, &raw, out);

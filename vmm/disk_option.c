@@ -2,6 +2,8 @@
 /* Takes a --disk option apart. Pure computation on the main thread; opens nothing. */
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +69,26 @@ static int set_format(const char *value, struct disk_option *out)
 	return 0;
 }
 
+static int set_backing(const char *value, struct disk_option *out)
+{
+	if (!strchr(value, '/'))
+		return set_switch("backing", value, &out->any_backing);
+	memcpy(out->backing, value, strlen(value) + 1);
+	return 0;
+}
+
+static int set_fd(const char *value, struct disk_option *out)
+{
+	char *end;
+	unsigned long n = strtoul(value, &end, 10);
+
+	if (!isdigit((unsigned char)*value) || *end || n > INT_MAX)
+		return log_fail(-EINVAL, "--disk: fd=%s: give the number of an open descriptor",
+				value);
+	out->fd = (int)n;
+	return 0;
+}
+
 static int set_item(char *item, struct disk_option *out)
 {
 	char *value = strchr(item, '=');
@@ -90,14 +112,16 @@ static int set_item(char *item, struct disk_option *out)
 	if (strcmp(item, "format") == 0)
 		return set_format(value, out);
 	if (strcmp(item, "backing") == 0)
-		return set_switch(item, value, &out->backing);
+		return set_backing(value, out);
+	if (strcmp(item, "fd") == 0)
+		return set_fd(value, out);
 	if (strcmp(item, "direct") == 0)
 		return set_switch(item, value, &out->direct);
 	if (strcmp(item, "queues") == 0)
 		return set_queues(value, out);
 	return log_fail(-EINVAL,
-			"--disk: %s: no such key: path, format, backing, ro, serial, direct and "
-			"queues are",
+			"--disk: %s: no such key: path, fd, format, backing, ro, serial, direct "
+			"and queues are",
 			item);
 }
 
@@ -106,6 +130,7 @@ int disk_option_parse(const char *text, struct disk_option *out)
 	char item[PATH_MAX];
 
 	memset(out, 0, sizeof(*out));
+	out->fd = -1;
 	while (*text) {
 		int r = next_item(&text, item, sizeof(item));
 
@@ -117,7 +142,12 @@ int disk_option_parse(const char *text, struct disk_option *out)
 	}
 	if (out->qcow2 && out->direct)
 		return log_fail(-EINVAL, "--disk: direct=on: only for format=raw");
-	if (out->path[0] == '\0')
+	if (out->path[0] == '\0' && out->fd < 0)
 		return log_fail(-EINVAL, "--disk: no file: give path=FILE");
+	if (out->path[0] && out->fd >= 0)
+		return log_fail(-EINVAL, "--disk: path=%s and fd=%d: give one of them", out->path,
+				out->fd);
+	if (out->fd >= 0)
+		snprintf(out->path, sizeof(out->path), "descriptor %d", out->fd);
 	return 0;
 }

@@ -15,19 +15,24 @@ static void test_understood(void **state)
 {
 	static const struct {
 		const char *text, *path, *serial;
-		uint8_t read_only, direct, qcow2, backing;
+		uint8_t read_only, direct, qcow2, any_backing;
 		unsigned queues;
+		const char *backing;
+		int fd; /* 0: none */
 	} cases[] = {
-		{"path=a.img", "a.img", "", 0, 0, 0, 0, 0},
-		{"path=/a b/c,ro", "/a b/c", "", 1, 0, 0, 0, 0},
-		{"ro,path=x", "x", "", 1, 0, 0, 0, 0},
-		{"path=x,serial=12345678901234567890", "x", "12345678901234567890", 0, 0, 0, 0, 0},
-		{"path=x,direct=on,queues=16", "x", "", 0, 1, 0, 0, 16},
-		{"path=x,direct=off", "x", "", 0, 0, 0, 0, 0},
-		{"path=x,format=raw", "x", "", 0, 0, 0, 0, 0},
-		{"path=x,format=qcow2,backing=on", "x", "", 0, 0, 1, 1, 0},
-		{"path=a,,b,ro", "a,b", "", 1, 0, 0, 0, 0},
-		{"path=a=b", "a=b", "", 0, 0, 0, 0, 0},
+		{"path=a.img", "a.img", "", 0, 0, 0, 0, 0, "", 0},
+		{"path=/a b/c,ro", "/a b/c", "", 1, 0, 0, 0, 0, "", 0},
+		{"ro,path=x", "x", "", 1, 0, 0, 0, 0, "", 0},
+		{"path=x,serial=12345678901234567890", "x", "12345678901234567890", 0, 0, 0, 0, 0, "", 0},
+		{"path=x,direct=on,queues=16", "x", "", 0, 1, 0, 0, 16, "", 0},
+		{"path=x,direct=off", "x", "", 0, 0, 0, 0, 0, "", 0},
+		{"path=x,format=raw", "x", "", 0, 0, 0, 0, 0, "", 0},
+		{"path=x,format=qcow2,backing=on", "x", "", 0, 0, 1, 1, 0, "", 0},
+		{"path=a,,b,ro", "a,b", "", 1, 0, 0, 0, 0, "", 0},
+		{"path=a=b", "a=b", "", 0, 0, 0, 0, 0, "", 0},
+		{"path=x,format=qcow2,backing=off", "x", "", 0, 0, 1, 0, 0, "", 0},
+		{"path=x,format=qcow2,backing=/a,,b/c", "x", "", 0, 0, 1, 0, 0, "/a,b/c", 0},
+		{"fd=7,ro", "descriptor 7", "", 1, 0, 0, 0, 0, "", 7},
 	};
 
 	(void)state;
@@ -40,7 +45,9 @@ static void test_understood(void **state)
 		assert_int_equal(o.read_only, cases[i].read_only);
 		assert_int_equal(o.direct, cases[i].direct);
 		assert_int_equal(o.qcow2, cases[i].qcow2);
-		assert_int_equal(o.backing, cases[i].backing);
+		assert_int_equal(o.any_backing, cases[i].any_backing);
+		assert_string_equal(o.backing, cases[i].backing);
+		assert_int_equal(o.fd, cases[i].fd ? cases[i].fd : -1);
 		assert_int_equal(o.queues, cases[i].queues);
 	}
 }
@@ -64,6 +71,11 @@ static void test_mistakes(void **state)
 		{"path=x,direct=yes", "direct=yes"},
 		{"path=x,backing=1", "backing=1"},
 		{"path=x,format=vmdk", "format=vmdk"},
+		{"fd=", "fd="},
+		{"fd=-1", "fd=-1"},
+		{"fd=3x", "fd=3x"},
+		{"fd=99999999999", "fd=99999999999"},
+		{"path=x,fd=3", "fd=3"},
 		{"path=x,format=qcow2,direct=on", "direct=on"},
 	};
 	char longest[2 * PATH_MAX + 8] = "path=";
