@@ -31,6 +31,12 @@ static inline uint64_t le64_get(const void *p)
 	return le64toh(v);
 }
 
+static inline void le16_put(void *p, uint16_t v)
+{
+	v = htole16(v);
+	memcpy(p, &v, sizeof(v));
+}
+
 static inline void le32_put(void *p, uint32_t v)
 {
 	v = htole32(v);
