@@ -67,7 +67,7 @@ IMAGE_LIBS := -lext2fs -lcom_err -lcurl -lcrypto
 
 # All but main.o: what tests and fuzzers link against.
 LIB  := $(VMM) $(LOADER) $(DEVICES) $(BLOCK) $(ARCH_$(ARCH)) $(PORTABLE_$(ARCH))
-LIBS := -luring -lz -llzma -llz4 -lzstd -lbz2
+LIBS := -luring -lz -llzma -llz4 -lzstd -lbz2 -lcrypt
 LIBS_arm64 := -lfdt
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
