@@ -63,7 +63,7 @@ NETD_LIBS   := -lslirp
 
 # skiff-image, a third one: it fetches images and looks into them, and links what that takes.
 IMAGE := $(filter-out loader/image/main.o,$(call objects,loader/image))
-IMAGE_LIBS := -lext2fs -lcom_err -lcurl -lcrypto
+IMAGE_LIBS := -lext2fs -lcom_err -lcurl -lcrypto -lseccomp
 
 # All but main.o: what tests and fuzzers link against.
 LIB  := $(VMM) $(LOADER) $(DEVICES) $(BLOCK) $(ARCH_$(ARCH)) $(PORTABLE_$(ARCH))
@@ -73,7 +73,7 @@ LIBS_arm64 := -lfdt
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # A test that wants the fake loop instead of the real one links it by name.
-TEST_LIB := $(sort $(LIB) $(PORTABLE_x86_64) $(PORTABLE_arm64) $(NETD) $(IMAGE)) \
+TEST_LIB := $(sort $(LIB) $(PORTABLE_x86_64) $(PORTABLE_arm64) $(NETD) $(IMAGE) vmm/jail.o) \
 	$(patsubst %.c,%.o,$(filter-out tests/lib/fake_loop.c,$(wildcard tests/lib/*.c)))
 TEST_LIBS := $(LIBS) $(LIBS_arm64) $(NETD_LIBS) $(IMAGE_LIBS)
 
@@ -111,12 +111,12 @@ $(OUT)/skiff: $(addprefix $(OBJ)/,vmm/main.o $(LIB))
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LIBS) $(LIBS_$(ARCH))
 
 $(OUT)/skiff-netd: $(addprefix $(OBJ)/,devices/net/netd/main.o $(NETD) devices/net/csum.o \
-		devices/net/forward.o vmm/log.o vmm/patience.o)
+		devices/net/forward.o vmm/jail.o vmm/log.o vmm/patience.o)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(NETD_LIBS)
 
 $(OUT)/skiff-image: $(addprefix $(OBJ)/,loader/image/main.o $(IMAGE) $(BLOCK) vmm/companion.o \
-		vmm/iov.o vmm/json_out.o vmm/log.o vmm/loop.o vmm/patience.o)
+		vmm/iov.o vmm/jail.o vmm/json_out.o vmm/log.o vmm/loop.o vmm/patience.o)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ -luring -lz -lzstd $(IMAGE_LIBS)
 

@@ -15,10 +15,11 @@
 #include "devices/net/net.h"
 #include "devices/net/netd/hello.h"
 #include "devices/net/netd/hub.h"
-#include "devices/net/netd/jail.h"
+#include "vmm/jail.h"
 #include "vmm/log.h"
 
 #define FORWARDS_MAX 64
+#define FILES_MAX    4096 /* sockets of guests' connections; memory follows it */
 
 struct args {
 	uint32_t mtu;
@@ -91,7 +92,7 @@ static int refuse(const char *what, const char *why)
 	return 1;
 }
 
-static int start(const struct args *args, struct hub **hub)
+static int start(const struct args *args, const struct jail *jail, struct hub **hub)
 {
 	struct hub_params params = {
 		.mtu = args->mtu,
@@ -113,7 +114,7 @@ static int start(const struct args *args, struct hub **hub)
 		if (r)
 			return refuse(args->forward[i], why);
 	}
-	r = jail_enter(args->parent);
+	r = jail_enter(jail, args->parent);
 	if (r)
 		return refuse("network", strerror(-r));
 	return hub_attach(*hub, NETD_PORT_FD) ? refuse("network", "out of memory") : 0;
@@ -121,6 +122,7 @@ static int start(const struct args *args, struct hub **hub)
 
 int main(int argc, char **argv)
 {
+	struct jail jail = {.who = "netd", .files = FILES_MAX};
 	struct args args = {0};
 	struct hub *hub = NULL;
 	int type = 0, r;
@@ -134,9 +136,10 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	if (jail_begin(args.listen ? NETD_LISTEN_FD : NETD_PORT_FD))
+	jail.last_fd = args.listen ? NETD_LISTEN_FD : NETD_PORT_FD;
+	if (jail_begin(&jail))
 		return refuse("network", "it could not lower its privileges");
-	r = start(&args, &hub);
+	r = start(&args, &jail, &hub);
 	if (!r)
 		hub_run(hub);
 	hub_destroy(hub);

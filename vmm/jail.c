@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lowering of skiff-netd's privileges, step by step, each with its reason. Runs once, on the
- * only thread.
+ * The lowering of a program's privileges, step by step, each with its reason. Runs once, on the
+ * only thread, in skiff-netd and skiff-image. Knows nothing of what they do.
  */
-#include "devices/net/netd/jail.h"
+#include "vmm/jail.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +20,7 @@
 
 #include "vmm/log.h"
 
-#define NOBODY    65534
-#define FILES_MAX 4096 /* sockets of guests' connections; memory follows it */
+#define NOBODY 65534
 
 static int limit(int what, rlim_t value)
 {
@@ -34,18 +33,35 @@ static int limit(int what, rlim_t value)
 	return setrlimit((__rlimit_resource_t)what, &lim) ? -errno : 0;
 }
 
-int jail_begin(int last_fd)
+static int set_limits(const struct jail *jail)
+{
+	/* Guests' secrets are in our memory; no core shall hold them. */
+	int r = limit(RLIMIT_CORE, 0);
+
+	if (!r && jail->files)
+		r = limit(RLIMIT_NOFILE, jail->files);
+	if (!r && jail->memory)
+		r = limit(RLIMIT_AS, jail->memory);
+	if (!r && jail->file_bytes)
+		r = limit(RLIMIT_FSIZE, jail->file_bytes);
+	if (!r && jail->cpu_seconds)
+		r = limit(RLIMIT_CPU, jail->cpu_seconds);
+	return r;
+}
+
+int jail_begin(const struct jail *jail)
 {
 	int fd, r;
 
-	/* Descriptors that leaked in would be a guest's once libslirp is. */
-	if (syscall(SYS_close_range, (unsigned)last_fd + 1, ~0u, 0)) {
-		for (fd = last_fd + 1; fd < 65536; fd++)
+	/* Descriptors that leaked in would be a stranger's once a library is. */
+	if (syscall(SYS_close_range, (unsigned)jail->last_fd + 1, ~0u, 0)) {
+		for (fd = jail->last_fd + 1; fd < 65536; fd++)
 			close(fd);
 	}
 	fd = open("/dev/null", O_RDWR);
 	if (fd < 0)
-		return log_fail(-errno, "netd: cannot open /dev/null: %s", strerror(errno));
+		return log_fail(-errno, "%s: cannot open /dev/null: %s", jail->who,
+				strerror(errno));
 	dup2(fd, STDIN_FILENO);
 	if (fd > STDIN_FILENO)
 		close(fd);
@@ -54,12 +70,9 @@ int jail_begin(int last_fd)
 	signal(SIGPIPE, SIG_IGN);
 	umask(077);
 
-	/* Guests' secrets are in our memory; no core shall hold them. */
-	r = limit(RLIMIT_CORE, 0);
-	if (!r)
-		r = limit(RLIMIT_NOFILE, FILES_MAX);
+	r = set_limits(jail);
 	if (r)
-		return log_fail(r, "netd: cannot set limits: %s", strerror(-r));
+		return log_fail(r, "%s: cannot set limits: %s", jail->who, strerror(-r));
 	return 0;
 }
 
@@ -86,19 +99,20 @@ static int drop_capabilities(void)
 	return syscall(SYS_capset, &head, none) ? -errno : 0;
 }
 
-int jail_enter(pid_t parent)
+int jail_enter(const struct jail *jail, pid_t parent)
 {
 	int r = leave_root();
 
 	if (r)
-		return log_fail(r, "netd: cannot become nobody: %s", strerror(-r));
+		return log_fail(r, "%s: cannot become nobody: %s", jail->who, strerror(-r));
 	r = drop_capabilities();
 	if (r)
-		return log_fail(r, "netd: cannot drop capabilities: %s", strerror(-r));
+		return log_fail(r, "%s: cannot drop capabilities: %s", jail->who, strerror(-r));
 	/* Nothing that is executed from here on gains anything, and seccomp may follow. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return log_fail(-errno, "netd: cannot set no_new_privs: %s", strerror(errno));
-	/* Other processes of the same user may not read guests' traffic out of us. */
+		return log_fail(-errno, "%s: cannot set no_new_privs: %s", jail->who,
+				strerror(errno));
+	/* Other processes of the same user may not read guests' data out of us. */
 	prctl(PR_SET_DUMPABLE, 0);
 	if (!parent)
 		return 0;
