@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef LOADER_IMAGE_FIND_H
+#define LOADER_IMAGE_FIND_H
+
+#include "loader/image/entry.h"
+#include "loader/image/ext4.h"
+#include "loader/image/fs.h"
+#include "loader/image/parttable.h"
+
+/*
+ * The search for what a disk would boot: its partitions, what lies in them, and the kernel, initrd
+ * and command line that its boot loader would take. In the order in which they are believed:
+ * grub.cfg, boot loader entries, extlinux.conf, the links vmlinuz and initrd.img, and the kernel
+ * file with the highest version.
+ */
+struct found_part {
+	struct part part;
+	struct fs_mark mark;
+	struct ext4 *fs; /* NULL: not ext4, or it cannot be read */
+	int error;       /* why it cannot be read */
+};
+
+struct found_file {
+	const struct found_part *in; /* NULL: there is none */
+	struct ext4_file file;
+};
+
+/* Drivers whose place is of interest, as the kernel's configuration names them without CONFIG_. */
+#define FOUND_DRIVERS 7
+extern const char *const found_driver_name[FOUND_DRIVERS];
+
+struct found {
+	struct reader *reader;
+	enum parttable_kind table;
+	uint8_t table_damaged, table_from_backup, parts_dropped;
+	unsigned n;
+	struct found_part part[PARTS_MAX];
+
+	struct found_file kernel, initrd[ENTRY_INITRDS];
+	unsigned n_initrds;
+	char cmdline[ENTRY_CMDLINE];
+	char from[ENTRY_PATH + 32]; /* which file said so, "links" or "names" */
+	char os[128];               /* "" if it does not say */
+	char driver[FOUND_DRIVERS]; /* 'y', 'm', 'n', or '?' without a configuration */
+};
+
+/*
+ * 0 with all that can be known; -ENOENT where no kernel was found, with what the partitions are;
+ * else -errno: the disk cannot be read. found_free() in any case.
+ */
+int find_boot(struct reader *r, struct found *found);
+void found_free(struct found *found);
+
+#endif
