@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The system calls that reading an image takes, and no others. Behind no_new_privs, on the only
+ * thread. It opens nothing, so there is nothing here that takes a path, makes a socket, or starts a
+ * program; memory is never both new and executable.
+ */
+#include "loader/image/filter.h"
+
+#include <errno.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "vmm/log.h"
+
+static const int allowed[] = {
+	SCMP_SYS(read),         SCMP_SYS(pread64),       SCMP_SYS(preadv),
+	SCMP_SYS(write),        SCMP_SYS(writev),        SCMP_SYS(pwrite64),
+	SCMP_SYS(ftruncate),                     /* holes at the end of what is written */
+	SCMP_SYS(lseek),        SCMP_SYS(fstat), /* opening a disk: its size, its mode, its flags */
+	SCMP_SYS(newfstatat),   SCMP_SYS(fcntl),         SCMP_SYS(close),
+	SCMP_SYS(brk),          SCMP_SYS(munmap),        SCMP_SYS(mremap),
+	SCMP_SYS(madvise),      SCMP_SYS(clock_gettime), SCMP_SYS(getrandom), /* malloc's own */
+	SCMP_SYS(getpid),                                                     /* abort */
+	SCMP_SYS(gettid),       SCMP_SYS(tgkill),        SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigreturn),  SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+};
+
+int filter_enter(const char *who)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int r = ctx ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; i < sizeof(allowed) / sizeof(allowed[0]) && r == 0; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	if (r == 0)
+		r = seccomp_load(ctx);
+	if (ctx)
+		seccomp_release(ctx);
+	return r < 0 ? log_fail(r, "%s: cannot install its filter of system calls: %s", who,
+				strerror(-r))
+		     : 0;
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef LOADER_IMAGE_FILTER_H
+#define LOADER_IMAGE_FILTER_H
+
+/*
+ * From here on the process may read and write descriptors that it has, manage its own memory, and
+ * end; any other system call ends it at once (SIGSYS). 0, or -errno after one sentence.
+ */
+int filter_enter(const char *who);
+
+#endif
