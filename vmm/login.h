@@ -22,8 +22,8 @@ struct login {
  * without it: @sudo_user is getenv("SUDO_USER"), believed of root only. Pass NULL to ignore it.
  * Root who is nobody else is root in the guest, too.
  *
- * Accounts that come with every system (user ids 1 to 99, and nobody) would be found in the guest,
- * without a shell; their user, and one without an entry in the user database, is called "skiff".
+ * An account that every system has (ids 1 to 99, and nobody) would be found in the guest, without
+ * a shell; its user, and one without an entry in the user database, is called "skiff".
  */
 void login_find(uid_t uid, const char *sudo_user, struct login *l);
 

@@ -74,11 +74,23 @@ static int read_line(int fd, const sigset_t *mask, char line[PASSWORD_MAX + 1])
 	return r;
 }
 
+/* With the terminal as it was, the signal that came in is taken as it would have been. */
+static void unhide(const struct hidden *h)
+{
+	tcsetattr(h->fd, TCSAFLUSH, &h->before);
+	for (unsigned i = 0; i < N_SIGNALS; i++)
+		sigaction(signals[i], &h->old[i], NULL);
+	if (caught)
+		raise(caught);
+	sigprocmask(SIG_SETMASK, &h->mask, NULL);
+}
+
 static int hide(struct hidden *h, int fd)
 {
 	struct sigaction sa = {.sa_handler = on_signal};
 	struct termios mode;
 	sigset_t block;
+	int r = 0;
 
 	h->fd = fd;
 	if (tcgetattr(fd, &h->before))
@@ -96,19 +108,11 @@ static int hide(struct hidden *h, int fd)
 	}
 	mode = h->before;
 	mode.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
-	tcsetattr(fd, TCSAFLUSH, &mode);
-	return 0;
-}
-
-/* With the terminal as it was, the signal that came in is taken as it would have been. */
-static void unhide(const struct hidden *h)
-{
-	tcsetattr(h->fd, TCSAFLUSH, &h->before);
-	for (unsigned i = 0; i < N_SIGNALS; i++)
-		sigaction(signals[i], &h->old[i], NULL);
-	if (caught)
-		raise(caught);
-	sigprocmask(SIG_SETMASK, &h->mask, NULL);
+	if (tcsetattr(fd, TCSAFLUSH, &mode)) {
+		r = -errno;
+		unhide(h);
+	}
+	return r;
 }
 
 static void prompt(const char *before, const char *user, const char *after)

@@ -18,9 +18,9 @@
 int password_ask(int fd, const char *user, char hash[PASSWORD_HASH_SIZE]);
 
 /*
- * Hashes by crypt(3) with a random salt: SHA-512, `$6$`, which every guest's C library and every
- * cloud-init knows; musl and cloud-init before 23 do not know yescrypt. 0, -ENOMEM, or -EIO if this
- * host's libcrypt will not; after one sentence.
+ * Hashes by crypt(3) with a random salt: SHA-512, `$6$`, which the C library of every guest knows;
+ * musl (Alpine) does not know yescrypt. 0, -ENOMEM, or -EIO if this host's libcrypt will not; after
+ * one sentence.
  */
 int password_hash(const char *password, char hash[PASSWORD_HASH_SIZE]);
 
