@@ -307,23 +307,33 @@ static int matches(const struct entry *e, const char *name)
 	return !*name;
 }
 
+/* Of the kernels that an entry names, one with an initrd comes first. */
+static const struct entry *find_entry(const struct grub *g, const char *name)
+{
+	const struct entry *found = NULL;
+
+	for (unsigned i = 0; i < g->n; i++) {
+		const struct entry *e = &g->entry[i];
+
+		if (e->boot.kernel[0] && (!name || matches(e, name)) &&
+		    (!found || (!found->boot.n_initrds && e->boot.n_initrds)))
+			found = e;
+	}
+	return found;
+}
+
 static const struct entry *choose(const struct grub *g)
 {
 	const char *name = vars_get(g->vars, "default", 7);
+	const struct entry *e = NULL;
 
 	if (!strcmp(name, "saved"))
 		name = vars_get(g->vars, "saved_entry", 11);
-	for (unsigned i = 0; *name && i < g->n; i++)
-		if (g->entry[i].boot.kernel[0] && g->entry[i].boot.n_initrds &&
-		    matches(&g->entry[i], name))
-			return &g->entry[i];
-	for (unsigned i = 0; *name && i < g->n; i++)
-		if (g->entry[i].boot.kernel[0] && matches(&g->entry[i], name))
-			return &g->entry[i];
-	for (unsigned i = 0; i < g->n; i++)
-		if (g->entry[i].boot.kernel[0])
-			return &g->entry[i];
-	return NULL;
+	if (*name)
+		e = find_entry(g, name);
+	if (!e)
+		e = find_entry(g, "0");
+	return e ? e : find_entry(g, NULL);
 }
 
 int grub_read(const char *text, struct entry_vars *vars, struct boot_entry *out)
