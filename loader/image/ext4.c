@@ -407,7 +407,10 @@ static int copy_blocks(struct ext4 *fs, const struct ext4_file *file, int fd, ui
 	if (r < 0)
 		return r;
 	while (done < file->size && r == 0) {
-		r = read_some(fs, f, fs->piece, PIECE, &got);
+		uint64_t left = file->size - done;
+
+		/* Of inline data the library would read more than the file has. */
+		r = read_some(fs, f, fs->piece, left < PIECE ? (size_t)left : PIECE, &got);
 		if (r == 0 && got == 0)
 			r = -EUCLEAN;
 		if (r == 0)
