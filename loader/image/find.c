@@ -88,19 +88,19 @@ static int find_file(struct found *f, const struct found_part *first, const char
 static int accept_entry(struct found *f, const struct found_part *p, const struct boot_entry *e,
 			const char *config)
 {
-	int r = find_file(f, p, e->kernel, &f->kernel);
+	struct found_file kernel, initrd[ENTRY_INITRDS];
+	int r = find_file(f, p, e->kernel, &kernel);
 
 	for (unsigned i = 0; i < e->n_initrds && r == 0; i++)
-		r = find_file(f, p, e->initrd[i], &f->initrd[i]);
-	if (r < 0) {
-		f->kernel.in = NULL;
+		r = find_file(f, p, e->initrd[i], &initrd[i]);
+	if (r < 0)
 		return r;
-	}
+	f->kernel = kernel;
+	memcpy(f->initrd, initrd, e->n_initrds * sizeof(initrd[0]));
 	f->n_initrds = e->n_initrds;
 	memcpy(f->cmdline, e->cmdline, sizeof(f->cmdline));
 	text_cut(f->from, sizeof(f->from), config);
-	if (!f->os[0])
-		text_cut(f->os, sizeof(f->os), e->title);
+	memcpy(f->title, e->title, sizeof(f->title));
 	return 0;
 }
 
@@ -278,6 +278,8 @@ int find_boot(struct reader *r, struct found *f)
 		res = kernels_without_configuration(f);
 	if (res == 0)
 		kernels_read_drivers(f);
+	if (!f->os[0])
+		memcpy(f->os, f->title, sizeof(f->os));
 	if (res != 0 && r->budget < READER_COST)
 		res = -EDQUOT;
 	return res;

@@ -40,7 +40,8 @@ struct found {
 	unsigned n_initrds;
 	char cmdline[ENTRY_CMDLINE];
 	char from[ENTRY_PATH + 32]; /* which file said so, "links" or "names" */
-	char os[128];               /* "" if it does not say */
+	char title[128];            /* of the entry */
+	char os[128];               /* its own name, else the title, else "" */
 	char driver[FOUND_DRIVERS]; /* 'y', 'm', 'n', or '?' without a configuration */
 };
 

@@ -161,21 +161,31 @@ static const char *version_of(const char *name)
 }
 
 struct newest {
+	const struct found_part *p;
+	const char *dir;
 	char name[ENTRY_PATH];
+	struct ext4_file file;
 };
 
 static int keep_newest(void *arg, const char *name)
 {
 	struct newest *best = arg;
 	const char *version = version_of(name);
+	char path[2 * ENTRY_PATH];
 	size_t len = strlen(version);
+	struct ext4_file file;
 
 	/* What Debian and Fedora keep for bad days is no candidate. */
 	if (!len || !strncmp(version, "0-rescue", 8) ||
 	    (len > 4 && !strcmp(version + len - 4, ".old")))
 		return 0;
-	if (!best->name[0] || version_compare(version, version_of(best->name)) > 0)
-		text_cut(best->name, sizeof(best->name), name);
+	if (best->name[0] && version_compare(version, version_of(best->name)) <= 0)
+		return 0;
+	snprintf(path, sizeof(path), "%s/%s", best->dir, name);
+	if (ext4_find(best->p->fs, path, &file) < 0)
+		return 0;
+	text_cut(best->name, sizeof(best->name), name);
+	best->file = file;
 	return 0;
 }
 
@@ -201,21 +211,16 @@ static int find_initrd(const struct found_part *p, const char *dir, const char *
 static int try_names(struct found *f, const struct found_part *p)
 {
 	static const char *const dirs[] = {"/boot", ""};
-	struct ext4_file kernel, initrd;
-	char path[2 * ENTRY_PATH];
+	struct ext4_file initrd;
 
 	for (unsigned i = 0; i < 2; i++) {
-		struct newest best = {0};
-		int r;
+		struct newest best = {.p = p, .dir = dirs[i]};
+		int r = ext4_list(p->fs, dirs[i][0] ? dirs[i] : "/", keep_newest, &best);
 
-		if (ext4_list(p->fs, dirs[i][0] ? dirs[i] : "/", keep_newest, &best) < 0 ||
-		    !best.name[0])
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", dirs[i], best.name);
-		if (ext4_find(p->fs, path, &kernel) < 0)
+		if (r < 0 || !best.name[0])
 			continue;
 		r = find_initrd(p, dirs[i], version_of(best.name), &initrd);
-		take(f, p, &kernel, r == 0 ? &initrd : NULL, "names");
+		take(f, p, &best.file, r == 0 ? &initrd : NULL, "names");
 		return 0;
 	}
 	return -ENOENT;

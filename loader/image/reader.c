@@ -51,8 +51,10 @@ int reader_read(struct reader *r, uint64_t off, void *to, size_t len)
 
 	if (off > r->blk->size || len > r->blk->size - off)
 		return -ERANGE;
-	if (r->budget < READER_COST || len > r->budget - READER_COST)
+	if (r->budget < READER_COST || len > r->budget - READER_COST) {
+		r->budget = 0;
 		return -EDQUOT;
+	}
 	r->budget -= READER_COST + len;
 	for (; len > 0; off += n, p += n, len -= n) {
 		odd = off % SECTOR;

@@ -21,7 +21,10 @@ struct reader {
 
 #define READER_COST 4096 /* of one read beside its bytes */
 
-/* 0, -ERANGE where it is not all on the disk, -EDQUOT without budget, or what the disk says. */
+/*
+ * 0, -ERANGE where it is not all on the disk, or what the disk says; -EDQUOT where the budget does
+ * not reach, and from then on: it is 0 then.
+ */
 int reader_read(struct reader *r, uint64_t off, void *to, size_t len);
 
 /* One file of a chain: a descriptor, the name that messages have for it, its format. */
