@@ -301,9 +301,11 @@ static int check_memory(const struct preflight *p, const uint8_t *head, size_t l
 		return 0;
 	if (p->memory < least)
 		return log_fail(-EINVAL,
-				"preflight: %s: with its initrd it needs at least %llu MiB to "
-				"start, and the guest has %llu MiB: give --memory %lluM",
-				p->kernel, (unsigned long long)(least / MIB + 1),
+				"preflight: %s%s%s needs at least %llu MiB to start, and the "
+				"guest has %llu MiB: give --memory %lluM",
+				p->kernel, p->initrd_fd >= 0 ? " with " : "",
+				p->initrd_fd >= 0 ? p->initrd : "",
+				(unsigned long long)(least / MIB + 1),
 				(unsigned long long)(p->memory / MIB),
 				(unsigned long long)(likely / MIB + 1));
 	if (p->memory < likely)

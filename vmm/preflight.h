@@ -18,7 +18,8 @@ struct preflight {
 	enum image_arch arch;
 	uint64_t memory;     /* bytes */
 	const char *cmdline; /* as the guest will get it */
-	const char *kernel;  /* its name, for messages */
+	const char *kernel;  /* its name, for messages; so is the initrd's */
+	const char *initrd;
 	int kernel_fd;
 	int initrd_fd; /* -1: none */
 };

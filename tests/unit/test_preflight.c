@@ -157,6 +157,7 @@ static void test_machines(void **state)
 			.cmdline = cases[i].cmdline,
 			.kernel = "vmlinuz",
 			.kernel_fd = kernel,
+			.initrd = "initrd.img",
 			.initrd_fd = flags & HAS_INITRD ? initrd : -1,
 		};
 		int r;
