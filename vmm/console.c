@@ -5,6 +5,7 @@
  */
 #include <unistd.h>
 
+#include "vmm/boot_status.h"
 #include "vmm/config.h"
 #include "vmm/console.h"
 #include "vmm/loop.h"
@@ -29,13 +30,19 @@ int console_create(struct machine *m)
 		.arg = m,
 	};
 
-	return terminal_open(&m->console, &params);
+	int r = terminal_open(&m->console, &params);
+
+	if (r == 0 && m->config->boot)
+		boot_status_attach(m->config->boot, m->loop, m->console);
+	return r;
 }
 
 void console_destroy(struct machine *m)
 {
 	if (!m->console)
 		return;
+	if (m->config->boot)
+		boot_status_detach(m->config->boot);
 	terminal_drain(m->console, DRAIN_MS);
 	terminal_close(m->console);
 	m->console = NULL;

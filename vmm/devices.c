@@ -34,7 +34,7 @@
 #include "vmm/netd.h"
 #include "vmm/plug.h"
 
-#define DEVICES_MAX (CONFIG_DISKS_MAX + CONFIG_NETS_MAX + 3)
+#define DEVICES_MAX (CONFIG_DISKS_ALL + CONFIG_NETS_MAX + 3)
 
 struct disk {
 	struct blk *blk;
@@ -53,7 +53,7 @@ struct devices {
 	unsigned n_plugs;
 	struct plug *plug[DEVICES_MAX];
 	unsigned n_disks;
-	struct disk disk[CONFIG_DISKS_MAX];
+	struct disk disk[CONFIG_DISKS_ALL];
 	unsigned n_networks;
 	struct network network[CONFIG_NETS_MAX];
 	struct virtio_console *console;

@@ -5,7 +5,6 @@
  * the one file that knows all rooms, and it knows nothing of how any of them works.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "arch/arch.h"
 #include "arch/host.h"
 #include "loader/load.h"
+#include "vmm/boot_status.h"
 #include "vmm/console.h"
 #include "vmm/devices.h"
 #include "vmm/irqchip.h"
@@ -24,6 +24,7 @@
 #include "vmm/log.h"
 #include "vmm/loop.h"
 #include "vmm/machine.h"
+#include "vmm/uuid.h"
 
 #define LOOP_ENTRIES 256
 
@@ -85,32 +86,6 @@ static void on_vcpu_event(void *arg, struct vcpu *vcpu, enum vcpu_event event)
 	}
 }
 
-static int open_file(const char *option, const char *path)
-{
-	/* O_NONBLOCK: a FIFO is refused by the loader, not waited for. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-	if (fd < 0)
-		return log_fail(-errno, "%s: cannot open %s: %s", option, path, strerror(errno));
-	return fd;
-}
-
-static int open_files(struct machine *m)
-{
-	int r = open_file("--kernel", m->config->kernel);
-
-	if (r < 0)
-		return r;
-	m->kernel_fd = r;
-	if (!m->config->initrd)
-		return 0;
-	r = open_file("--initrd", m->config->initrd);
-	if (r < 0)
-		return r;
-	m->initrd_fd = r;
-	return 0;
-}
-
 static uint64_t random_u64(void *arg)
 {
 	uint64_t v = 0;
@@ -120,18 +95,6 @@ static uint64_t random_u64(void *arg)
 	if (getrandom(&v, sizeof(v), GRND_NONBLOCK) != sizeof(v))
 		v = 0;
 	return v;
-}
-
-/* A random UUID (RFC 4122 §4.4) that does not print as "ec2", by which clouds know Amazon's. */
-static void make_uuid(uint8_t uuid[16])
-{
-	uint64_t half[2] = {random_u64(NULL), random_u64(NULL)};
-
-	memcpy(uuid, half, 16);
-	uuid[0] &= 0x7f;
-	uuid[3] &= 0x7f; /* the same when the first word is read in the other byte order */
-	uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
-	uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
 }
 
 /* Puts the kernel and the initrd into empty RAM. */
@@ -227,9 +190,13 @@ int machine_create(struct machine *m, const struct config *config, uint64_t star
 	m->config = config;
 	m->start_ns = start_ns;
 	m->kvm.fd = m->kvm.vm_fd = -1;
-	m->kernel_fd = m->initrd_fd = -1;
+	m->kernel_fd = config->kernel_fd;
+	m->initrd_fd = config->initrd_fd;
 	m->vcpu_env = (struct vcpu_env){&m->pio, &m->mmio, NULL, on_vcpu_event, m};
-	make_uuid(m->uuid);
+	if (config->uuid)
+		memcpy(m->uuid, config->uuid, sizeof(m->uuid));
+	else
+		uuid_make(m->uuid);
 	m->vcpu = calloc(config->cpus, sizeof(*m->vcpu));
 	if (!m->vcpu)
 		return log_fail(-ENOMEM, "machine: out of memory");
@@ -237,10 +204,8 @@ int machine_create(struct machine *m, const struct config *config, uint64_t star
 	for (unsigned i = 0; i < m->n_vcpus; i++)
 		m->vcpu[i].fd = -1;
 
-	/* What the user named comes first: a wrong file is said before a wrong host. */
+	/* What the user named comes first: a wrong kernel is said before a wrong host. */
 	r = cmdline_append(&m->cmdline, config->append ? config->append : arch_default_cmdline);
-	if (r == 0)
-		r = open_files(m);
 	if (r == 0)
 		r = create_memory(m);
 	if (r == 0)
@@ -290,6 +255,8 @@ static int run_once(struct machine *m)
 	m->boots++;
 	if (!m->first_run_ns)
 		m->first_run_ns = machine_now_ns();
+	if (m->config->boot)
+		boot_status_reached(m->config->boot, BOOT_ENTERED);
 	for (unsigned i = 0; i < m->n_vcpus && r == 0; i++)
 		r = vcpu_start(&m->vcpu[i]);
 	if (r == 0)

@@ -8,6 +8,7 @@
 
 #include "vmm/check.h"
 #include "vmm/config.h"
+#include "vmm/launch.h"
 #include "vmm/log.h"
 #include "vmm/machine.h"
 #include "vmm/nearest.h"
@@ -25,7 +26,7 @@ static const struct command {
 	int (*run)(int argc, char **argv); /* arguments after the name */
 	const char *summary;
 } commands[] = {
-	{"run", cmd_run, "boot a kernel in a virtual machine"},
+	{"run", cmd_run, "boot a cloud image, or a kernel, in a virtual machine"},
 	{"check", cmd_check, "say whether this host can run one, and what is missing"},
 	{"version", cmd_version, "print the version"},
 	{"help", cmd_help, "explain a command: skiff help run"},
@@ -61,7 +62,7 @@ static void print_usage(FILE *out)
 	fprintf(out, "usage: skiff COMMAND [OPTION]...\n\n");
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
-	fprintf(out, "\nTry: skiff check; skiff run --kernel vmlinuz --initrd initrd.img\n");
+	fprintf(out, "\nTry: skiff check; skiff run ubuntu:24.04 -p 2222:22\n");
 }
 
 static int is_help(const char *arg)
@@ -89,6 +90,7 @@ static int cmd_run(int argc, char **argv)
 {
 	uint64_t start_ns = machine_now_ns();
 	struct config config;
+	struct launch *launch;
 	struct machine m;
 	int status = EXIT_USAGE;
 
@@ -98,14 +100,15 @@ static int cmd_run(int argc, char **argv)
 			return EXIT_OK;
 		}
 	}
-	if (config_parse(argc, argv, &config) < 0)
+	if (config_parse(argc, argv, &config) < 0 || launch_prepare(&config, start_ns, &launch) < 0)
 		return EXIT_USAGE;
-	if (machine_create(&m, &config, start_ns) == 0) {
+	if (machine_create(&m, launch_config(launch), start_ns) == 0) {
 		status = exit_status(machine_run(&m));
 		if (config.stats)
 			stats_print(&m);
 	}
 	machine_destroy(&m);
+	launch_end(launch);
 	return status;
 }
 

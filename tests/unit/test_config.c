@@ -263,8 +263,10 @@ static void test_sentences(void **state)
 		const char *args[4];
 		const char *expected;
 	} table[] = {
-		{{NULL}, "run: no kernel: give --kernel FILE"},
-		{{"--stats"}, "run: no kernel: give --kernel FILE"},
+		{{NULL},
+		 "run: nothing to boot: name an image (ubuntu:24.04 or ./disk.img) or give --kernel FILE"},
+		{{"--stats"},
+		 "run: nothing to boot: name an image (ubuntu:24.04 or ./disk.img) or give --kernel FILE"},
 		{{"--kernel"}, "--kernel: give FILE"},
 		{{"--initrd", "--append", "quiet"}, "--initrd: give FILE"},
 		{{"--stats=yes"}, "--stats: takes no value"},
@@ -281,8 +283,22 @@ static void test_sentences(void **state)
 		 "run: --a-word-that-is-longer-than-any-option-could-be-and-then-some-more-words-"
 		 "which-go-on-and-on: no such option: see `skiff help run`"},
 		{{"--"}, "run: --: no such option: see `skiff help run`"},
-		{{"vmlinuz"},
-		 "run: vmlinuz: not an option: to boot a kernel write `--kernel vmlinuz`"},
+		{{"a.img", "b.img"}, "run: b.img: an image is named already: a.img"},
+		{{"--name=x", KERNEL},
+		 "--name: only with an image: name one, such as ubuntu:24.04"},
+		{{KERNEL, "--boot-report"},
+		 "--boot-report: only with an image: name one, such as ubuntu:24.04"},
+		{{"a.img", "--initrd", "i"},
+		 "--initrd: i: give --kernel FILE too, which it belongs to"},
+		{{"a.img", "--disk-size", "20"},
+		 "--disk-size: 20: give a size such as 20G (a multiple of 512 bytes)"},
+		{{"a.img", "--disk-size=0"},
+		 "--disk-size: 0: give a size such as 20G (a multiple of 512 bytes)"},
+		{{"a.img", "--format", "vmdk"}, "--format: vmdk: raw and qcow2 are known"},
+		{{"a.img", "--cloud-init", "no"}, "--cloud-init: no: give on or off"},
+		{{"a.img", "--cloud-init=off", "--user=me"},
+		 "--cloud-init: off: what else is said for cloud-init would be lost: leave one of "
+		 "them out"},
 		{{"--memory", "512"},
 		 "--memory: 512: too little for any guest: give 2M or more (a number without a "
 		 "unit is bytes)"},
@@ -300,6 +316,68 @@ static void test_sentences(void **state)
 		assert_int_equal(said_count(), 1);
 		assert_string_equal(said(), table[i].expected);
 	}
+}
+
+static void test_image(void **state)
+{
+	struct config c;
+
+	(void)state;
+	assert_int_equal(parse((const char *const[]){"ubuntu:24.04", NULL}, &c), 0);
+	assert_string_equal(c.image, "ubuntu:24.04");
+	assert_null(c.kernel);
+	assert_int_equal(c.memory, 1024 * MIB);
+	assert_int_equal(c.disk_size, 0);
+	assert_false(c.ephemeral || c.no_cloud_init || c.password || c.quiet || c.boot_report);
+
+	assert_int_equal(parse((const char *const[]){"--name",
+						     "web",
+						     "./a.img",
+						     "--disk-size=20G",
+						     "--ephemeral",
+						     "-p",
+						     "8080:80",
+						     "-p",
+						     "53:53/udp",
+						     "--user-data",
+						     "u",
+						     "--meta-data=m",
+						     "--network-config",
+						     "n",
+						     "--vendor-data",
+						     "v",
+						     "--user",
+						     "me",
+						     "--password",
+						     "--quiet",
+						     "--boot-report",
+						     "--format=raw",
+						     "--memory",
+						     "2G",
+						     NULL},
+			       &c),
+			 0);
+	assert_string_equal(c.image, "./a.img");
+	assert_string_equal(c.name, "web");
+	assert_int_equal(c.disk_size, 20ull << 30);
+	assert_int_equal(c.n_publish, 2);
+	assert_string_equal(c.publish[0], "8080:80");
+	assert_string_equal(c.publish[1], "53:53/udp");
+	assert_string_equal(c.user_data, "u");
+	assert_string_equal(c.meta_data, "m");
+	assert_string_equal(c.network_config, "n");
+	assert_string_equal(c.vendor_data, "v");
+	assert_string_equal(c.user, "me");
+	assert_string_equal(c.image_format, "raw");
+	assert_true(c.ephemeral && c.password && c.quiet && c.boot_report);
+	assert_int_equal(c.memory, 2048 * MIB);
+
+	assert_int_equal(parse((const char *const[]){"a.img", "--cloud-init=off", "--kernel", "k",
+						     "--initrd", "i", NULL},
+			       &c),
+			 0);
+	assert_true(c.no_cloud_init);
+	assert_string_equal(c.kernel, "k");
 }
 
 static void test_too_many(void **state)
@@ -366,10 +444,26 @@ static void test_nearest(void **state)
 static void test_help(void **state)
 {
 	static const char *const names[] = {
-		"--kernel ",          "--initrd ", "--append ",       "--cpus ",
-		"--memory ",          "--disk ",   "--net ",          "--console ",
-		"--virtio-console\n", "--rng\n",   "--kernel-entry ", "--no-reboot\n",
-		"--stats\n",          "--kvm ",
+		"--name ",
+		"--disk-size ",
+		"--ephemeral\n",
+		"--user-data ",
+		"-p ",
+		"--quiet\n",
+		"--kernel ",
+		"--initrd ",
+		"--append ",
+		"--cpus ",
+		"--memory ",
+		"--disk ",
+		"--net ",
+		"--console ",
+		"--virtio-console\n",
+		"--rng\n",
+		"--kernel-entry ",
+		"--no-reboot\n",
+		"--stats\n",
+		"--kvm ",
 	};
 	static char text[8192];
 	int out = dup(STDOUT_FILENO), fd[2];
@@ -397,8 +491,9 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sizes),        cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_every_option), cmocka_unit_test(test_values),
-		cmocka_unit_test(test_sentences),    cmocka_unit_test(test_too_many),
-		cmocka_unit_test(test_nearest),      cmocka_unit_test(test_help),
+		cmocka_unit_test(test_sentences),    cmocka_unit_test(test_image),
+		cmocka_unit_test(test_too_many),     cmocka_unit_test(test_nearest),
+		cmocka_unit_test(test_help),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef VMM_LAUNCH_IMAGE_H
+#define VMM_LAUNCH_IMAGE_H
+
+#include <limits.h>
+#include <stdint.h>
+
+/*
+ * The published image behind the word that the user gave: a file where the word has a slash or a
+ * file is called so, else a name of the store, which is fetched if it is not here.
+ */
+struct launch_image {
+	char path[PATH_MAX]; /* absolute */
+	uint8_t qcow2;       /* else raw */
+	uint64_t size;       /* bytes that a guest sees */
+	int lock;            /* of the store: held until launch_image_settle(); -1: none */
+};
+
+/*
+ * @format: "raw", "qcow2", or NULL: what the store says, or, of a file, what its first bytes say.
+ * They may say so because nobody has written to it yet but its publisher: machines write to disks
+ * of their own. Even so a file that calls itself qcow2 gets nothing opened but itself.
+ *
+ * 0, or -errno after one sentence; -EINVAL also for a kernel, with a word on --kernel.
+ */
+int launch_image_find(const char *word, const char *format, struct launch_image *out);
+
+/* The machine that is laid over it is written down: the store may go on. */
+void launch_image_settle(struct launch_image *image);
+
+#endif
