@@ -67,7 +67,7 @@ IMAGE_LIBS := -lext2fs -lcom_err -lcurl -lcrypto -lseccomp
 
 # All but main.o: what tests and fuzzers link against.
 LIB  := $(VMM) $(LOADER) $(DEVICES) $(BLOCK) $(ARCH_$(ARCH)) $(PORTABLE_$(ARCH))
-LIBS := -luring -lz -llzma -llz4 -lzstd -lbz2 -lcrypt
+LIBS := -luring -lz -ldeflate -llzma -llz4 -lzstd -lbz2 -lcrypt
 LIBS_arm64 := -lfdt
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
@@ -118,7 +118,7 @@ $(OUT)/skiff-netd: $(addprefix $(OBJ)/,devices/net/netd/main.o $(NETD) devices/n
 $(OUT)/skiff-image: $(addprefix $(OBJ)/,loader/image/main.o $(IMAGE) $(BLOCK) vmm/companion.o \
 		vmm/iov.o vmm/jail.o vmm/json_out.o vmm/log.o vmm/loop.o vmm/patience.o)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ -luring -lz -lzstd $(IMAGE_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ -luring -lz -ldeflate -lzstd $(IMAGE_LIBS)
 
 $(OBJ)/devices/net/netd/%.o: MORE = $(NETD_CFLAGS)
 

@@ -214,6 +214,7 @@ struct qcow2 {
 	unsigned n_cow;
 	struct qreq *z_owner;
 	void *z;
+	struct libdeflate_decompressor *deflate; /* NULL: not zlib */
 	uint8_t *z_in;
 	struct qcow2_inflated inflated[QCOW2_INFLATED_MAX];
 	unsigned n_inflated, z_hand;
