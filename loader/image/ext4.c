@@ -31,7 +31,7 @@ struct ext4 {
 	struct reader *reader;
 	uint64_t start, len;
 	ext2_filsys fs;
-	uint8_t *piece; /* PIECE bytes */
+	uint8_t *piece; /* PIECE bytes while a file is copied */
 };
 
 static int to_errno(const struct ext4 *fs, errcode_t e)
@@ -98,8 +98,7 @@ int ext4_open(struct reader *r, uint64_t start, uint64_t len, struct ext4 **out)
 	fs->reader = r;
 	fs->start = start;
 	fs->len = len;
-	fs->piece = malloc(PIECE);
-	res = fs->piece ? judge_super(fs) : -ENOMEM;
+	res = judge_super(fs);
 	if (res == 0) {
 		ext4_io_name(&(struct ext4_io){r, start, len}, name);
 		res = to_errno(fs, ext2fs_open2(name, NULL, EXT2_FLAG_64BITS, 0, 0,
@@ -120,7 +119,6 @@ void ext4_close(struct ext4 *fs)
 		return;
 	if (fs->fs)
 		ext2fs_free(fs->fs);
-	free(fs->piece);
 	free(fs);
 }
 
@@ -430,8 +428,14 @@ int ext4_copy(struct ext4 *fs, const struct ext4_file *file, int fd, uint64_t at
 		return r;
 	if (ftruncate(fd, (off_t)(at + file->size)))
 		return -errno;
-	return inode.i_flags & EXT4_EXTENTS_FL ? copy_extents(fs, file, fd, at)
-					       : copy_blocks(fs, file, fd, at);
+	fs->piece = malloc(PIECE);
+	if (!fs->piece)
+		return -ENOMEM;
+	r = inode.i_flags & EXT4_EXTENTS_FL ? copy_extents(fs, file, fd, at)
+					    : copy_blocks(fs, file, fd, at);
+	free(fs->piece);
+	fs->piece = NULL;
+	return r;
 }
 
 /* --- directories ----------------------------------------------------------------------------- */

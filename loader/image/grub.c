@@ -13,11 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WORDS_MAX   96
-#define LINE_BYTES  4096 /* bytes of one command's words */
-#define LEVELS      3    /* of menus */
-#define DEPTH_MAX   32   /* of blocks */
-#define ENTRIES_MAX 256
+#define WORDS_MAX    96
+#define LINE_BYTES   4096 /* bytes of one command's words */
+#define LEVELS       3    /* of menus */
+#define DEPTH_MAX    32   /* of blocks */
+#define ENTRIES_MAX  256
+#define ENTRIES_STEP 16
 
 struct command {
 	char *word[WORDS_MAX];
@@ -39,7 +40,7 @@ struct entry {
 
 struct grub {
 	struct entry_vars *vars;
-	struct entry *entry; /* ENTRIES_MAX */
+	struct entry *entry;
 	unsigned n;
 	struct entry now;      /* in the making */
 	uint8_t in_entry;      /* depth of its block, or 0 */
@@ -159,8 +160,19 @@ static int next_command(const char **text, const struct entry_vars *vars, struct
 
 static void keep(struct grub *g)
 {
-	if (g->n < ENTRIES_MAX)
-		g->entry[g->n++] = g->now;
+	struct entry *more;
+
+	if (g->n == ENTRIES_MAX)
+		return;
+	if (g->n % ENTRIES_STEP == 0) {
+		more = realloc(g->entry, (g->n + ENTRIES_STEP) * sizeof(*more));
+		if (!more) {
+			g->failed = -ENOMEM;
+			return;
+		}
+		g->entry = more;
+	}
+	g->entry[g->n++] = g->now;
 }
 
 /* `linux PATH WORDS...`: a second one in an entry counts if the first came without an initrd. */
@@ -231,7 +243,7 @@ static void open_block(struct grub *g, const struct command *c)
 						    : BLOCK_OTHER;
 
 	if (g->depth + 1 >= DEPTH_MAX) {
-		g->failed = 1;
+		g->failed = -E2BIG;
 		return;
 	}
 	g->block[++g->depth] = g->in_entry || g->menus >= LEVELS ? BLOCK_OTHER : kind;
@@ -343,16 +355,14 @@ int grub_read(const char *text, struct entry_vars *vars, struct boot_entry *out)
 	const struct entry *chosen = NULL;
 	int r = -ENOMEM;
 
-	if (c && g)
-		g->entry = calloc(ENTRIES_MAX, sizeof(*g->entry));
-	if (c && g && g->entry) {
+	if (c && g) {
 		g->vars = vars;
 		vars_set(vars, "menuentry_id_option", 19, "--id");
 		while (next_command(&text, vars, c) && !g->failed)
 			if (c->n)
 				take_command(g, c);
-		chosen = choose(g);
-		r = chosen ? 0 : -ENOENT;
+		chosen = g->failed ? NULL : choose(g);
+		r = chosen ? 0 : g->failed ? g->failed : -ENOENT;
 	}
 	if (chosen)
 		*out = chosen->boot;
