@@ -111,8 +111,8 @@ static void read_root(const char *cmdline, struct root *root)
 		root->by = ways[i].by;
 		memcpy(root->value, root->word + n, len - n + 1);
 	}
-	/* An offset from a partition, or the start of a quoted word: not followed here. */
-	if (strpbrk(root->value, "/\"\\"))
+	/* The start of a quoted word, or an offset from a partition: not followed here. */
+	if (strpbrk(root->value, root->by == BY_LABEL ? "\"\\" : "/\"\\"))
 		root->by = BY_NOTHING;
 }
 

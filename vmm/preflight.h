@@ -14,7 +14,7 @@
  */
 struct preflight {
 	const struct image_boot *image; /* the first disk, /dev/vda; NULL: not looked into */
-	unsigned more_disks;            /* that were not looked into */
+	unsigned more_disks;            /* that may have the root, and were not looked into */
 	enum image_arch arch;
 	uint64_t memory;     /* bytes */
 	const char *cmdline; /* as the guest will get it */

@@ -156,7 +156,7 @@ static int has_type(const struct found *f, const char *type)
 
 static int explain(const struct found *f, int error)
 {
-	char parts[1024];
+	char parts[600]; /* a message has 1 KiB */
 
 	if (error == -EDQUOT)
 		return log_fail(error, "image: reading it comes to no end: it is damaged: " HOW_TO);

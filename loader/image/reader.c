@@ -14,6 +14,7 @@
 #include "vmm/log.h"
 
 #define SECTOR    512u
+#define CACHE     (1u << 20)
 #define PIECE_MAX (1u << 30) /* a system call moves less than 2 GiB */
 
 struct ask {
@@ -109,6 +110,7 @@ int reader_open_chain(const struct reader_file *files, unsigned n, struct blk **
 				       .fd = files[0].fd,
 				       .no_lock = 1,
 				       .read_only = 1,
+				       .cache_bytes = CACHE, /* each file of a chain has one */
 				       .open_backing = next_below,
 				       .approve_arg = &chain,
 			       },

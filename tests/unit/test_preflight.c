@@ -113,6 +113,8 @@ static const struct {
 	 NULL},
 	{"root=UUID=x console=ttyS0", "yyyyymm", HAS_INITRD | MORE_DISKS, 512, NULL, "not among"},
 	{"root=UUID=x console=ttyS0", "yyyyymm", HAS_INITRD | LVM, 512, NULL, "not among"},
+	{"root=LABEL=/ console=ttyS0", "yyyyymm", HAS_INITRD, 512, "root=LABEL=/: no partition",
+	 NULL},
 	{"console=ttyS0", "yyyyymm", HAS_INITRD, 512, NULL, "no root="},
 	{"noroot=LABEL=x console=ttyS0", "yyyyymm", HAS_INITRD, 512, NULL, "no root="},
 	/* The console. */
