@@ -213,7 +213,10 @@ static int step(struct ext4 *fs, struct walk *w, ext2_ino_t *ino, struct ext2_in
 	*ino = w->dir;
 	if (len == 0 || (len == 1 && name[0] == '.')) {
 		e = ext2fs_read_inode(fs->fs, *ino, inode);
-		return to_errno(fs, e);
+		if (e)
+			return to_errno(fs, e);
+		/* All others were found to be directories before; the root is what it is. */
+		return LINUX_S_ISDIR(inode->i_mode) ? 0 : -EUCLEAN;
 	}
 	e = ext2fs_lookup(fs->fs, w->dir, name, (int)len, NULL, ino);
 	if (!e)
