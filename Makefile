@@ -121,6 +121,9 @@ $(OUT)/skiff-image: $(addprefix $(OBJ)/,loader/image/main.o $(IMAGE) $(BLOCK) vm
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ -luring -lz -ldeflate -lzstd $(IMAGE_LIBS)
 
 $(OBJ)/devices/net/netd/%.o: MORE = $(NETD_CFLAGS)
+# It carries that file.
+$(addsuffix /loader/image/catalogue_text.o,$(OBJ) build/asan build/tsan build/fuzz): \
+	loader/image/catalogue.txt
 
 $(OBJ)/%.o: %.c | $(SYSROOT)
 	$(call say,CC,$<)
