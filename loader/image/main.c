@@ -1,19 +1,120 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * skiff-image: the program that looks at what strangers made, so that skiff need not. Started by
- * skiff for one command at a time; the commands are in rooms of their own.
+ * skiff-image: the program that fetches images and looks into them, so that the one in which a
+ * guest runs need not. People call it as `skiff image`, which is this program in that one's place.
+ * Its commands are in rooms of their own.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "loader/image/boot.h"
+#include "loader/image/inspection.h"
+#include "loader/image/pull.h"
+#include "loader/image/shelf.h"
 #include "vmm/log.h"
+#include "vmm/nearest.h"
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_OK = 0, EXIT_HOST = 1, EXIT_USAGE = 2 };
+
+static int cmd_help(int argc, char **argv);
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv); /* arguments after the name */
+	void (*help)(void);
+	const char *summary;
+} commands[] = {
+	{"pull", pull_main, pull_help, "fetch a published image: skiff image pull ubuntu:24.04"},
+	{"ls", shelf_ls, shelf_ls_help, "list what is here, or what there is with --available"},
+	{"rm", shelf_rm, shelf_rm_help, "take images away"},
+	{"inspect", inspection_main, inspection_help, "tell what an image is"},
+	{"help", cmd_help, NULL, "explain a command: skiff image help pull"},
+};
+
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static int unknown_command(const char *name)
+{
+	const char *names[N_COMMANDS + 1] = {NULL};
+	const char *near;
+
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		names[i] = commands[i].name;
+	near = nearest_word(name, names);
+	if (near)
+		log_line(LOG_ERROR, "image %s: no such command: did you mean `skiff image %s`?",
+			 name, near);
+	else
+		log_line(LOG_ERROR, "image %s: no such command: see `skiff image help`", name);
+	return EXIT_USAGE;
+}
+
+static void print_usage(FILE *out)
+{
+	fprintf(out, "usage: skiff image COMMAND [OPTION]...\n\n");
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	fprintf(out,
+		"\nImages are kept once for all machines, in ~/.local/share/skiff/images\n"
+		"($XDG_DATA_HOME/skiff/images). Names come from a catalogue that is built in and from\n"
+		"your own, ~/.config/skiff/catalogue: `NAME ARCH FORMAT URL [sha256=LIST]` a line.\n");
+}
+
+static int is_help(const char *arg)
+{
+	return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
+}
+
+static int cmd_help(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc == 0) {
+		print_usage(stdout);
+		return EXIT_OK;
+	}
+	command = find(argv[0]);
+	if (!command)
+		return unknown_command(argv[0]);
+	if (command->help)
+		command->help();
+	else
+		print_usage(stdout);
+	return EXIT_OK;
+}
 
 int main(int argc, char **argv)
 {
-	if (argc > 1 && !strcmp(argv[1], "boot"))
+	const struct command *command;
+	int status;
+
+	if (argc < 2) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (is_help(argv[1]))
+		return cmd_help(0, NULL);
+	/* Not for people: skiff starts it with descriptors. */
+	if (strcmp(argv[1], "boot") == 0)
 		return image_boot_main(argc - 2, argv + 2);
-	log_line(LOG_ERROR, "image: %s: no such command", argc > 1 ? argv[1] : "");
-	return EXIT_USAGE;
+	command = find(argv[1]);
+	if (!command)
+		return unknown_command(argv[1]);
+	for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (is_help(argv[i]))
+			return cmd_help(1, argv + 1);
+	status = command->run(argc - 2, argv + 2);
+	if ((fflush(stdout) || ferror(stdout)) && status == EXIT_OK) {
+		log_line(LOG_ERROR, "image %s: cannot write the answer", command->name);
+		status = EXIT_HOST;
+	}
+	return status;
 }
