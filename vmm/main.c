@@ -3,10 +3,15 @@
  * The program: its subcommands and their exit codes. Main thread. Everything else is in a room of
  * its own.
  */
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmm/check.h"
+#include "vmm/companion.h"
 #include "vmm/config.h"
 #include "vmm/launch.h"
 #include "vmm/log.h"
@@ -18,6 +23,7 @@ enum { EXIT_OK = 0, EXIT_HOST = 1, EXIT_USAGE = 2, EXIT_TRIPLE_FAULT = 3 };
 
 static int cmd_run(int argc, char **argv);
 static int cmd_check(int argc, char **argv);
+static int cmd_image(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
 static int cmd_help(int argc, char **argv);
 
@@ -28,6 +34,7 @@ static const struct command {
 } commands[] = {
 	{"run", cmd_run, "boot a cloud image, or a kernel, in a virtual machine"},
 	{"check", cmd_check, "say whether this host can run one, and what is missing"},
+	{"image", cmd_image, "fetch published images and keep them: skiff image pull ubuntu:24.04"},
 	{"version", cmd_version, "print the version"},
 	{"help", cmd_help, "explain a command: skiff help run"},
 };
@@ -117,6 +124,24 @@ static int cmd_check(int argc, char **argv)
 	return check_main(argc, argv);
 }
 
+/* The companion takes this process's place: signals and terminal are its own. */
+static int cmd_image(int argc, char **argv)
+{
+	char path[PATH_MAX], **args;
+
+	if (companion_find("image", "skiff-image", path, sizeof(path)))
+		return EXIT_HOST;
+	args = calloc((size_t)argc + 2, sizeof(*args));
+	if (args) {
+		args[0] = path;
+		memcpy(args + 1, argv, (size_t)argc * sizeof(*args));
+		execv(path, args);
+	}
+	log_line(LOG_ERROR, "image: %s: cannot start it: %s", path, strerror(errno));
+	free(args);
+	return EXIT_HOST;
+}
+
 static int cmd_version(int argc, char **argv)
 {
 	(void)argc;
@@ -137,6 +162,8 @@ static int cmd_help(int argc, char **argv)
 		config_print_help();
 	else if (strcmp(argv[0], "check") == 0)
 		return check_main(1, (char *[]){"--help", NULL});
+	else if (strcmp(argv[0], "image") == 0)
+		return cmd_image(argc > 1 ? 2 : 1, (char *[]){"help", argc > 1 ? argv[1] : NULL});
 	else
 		printf("usage: skiff %s\n\n%s\n", argv[0], find(argv[0])->summary);
 	return EXIT_OK;
