@@ -82,6 +82,13 @@ static void take_range(struct transfer *t, const char *value)
 	t->range_all = all;
 }
 
+/* One that is too long to be kept is none. */
+static void take_validator(char out[PART_VALIDATOR_MAX], const char *value)
+{
+	if (strlen(value) < PART_VALIDATOR_MAX)
+		memcpy(out, value, strlen(value) + 1);
+}
+
 /* The value if @line is header @name, else NULL. */
 static const char *value_of(const char *line, const char *name)
 {
@@ -114,9 +121,9 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
 	else if ((v = value_of(line, "content-range")))
 		take_range(t, v);
 	else if ((v = value_of(line, "etag")) && v[0] == '"') /* weak ones are W/"..." */
-		snprintf(t->etag, sizeof(t->etag), "%.*s", PART_VALIDATOR_MAX - 1, v);
+		take_validator(t->etag, v);
 	else if ((v = value_of(line, "last-modified")))
-		snprintf(t->modified, sizeof(t->modified), "%.*s", PART_VALIDATOR_MAX - 1, v);
+		take_validator(t->modified, v);
 	return len;
 }
 

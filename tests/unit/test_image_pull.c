@@ -273,6 +273,19 @@ static void test_nobody_there(void **state)
 	http_start(&server);
 }
 
+/* What is not TLS is not taken in its place. */
+static void test_https_is_https(void **state)
+{
+	char url[128];
+
+	(void)state;
+	snprintf(url, sizeof(url), "https%s", http_url(&server, "/d/disk.raw") + strlen("http"));
+	assert_int_equal(pull_with((struct pull){.target = url, .tries = 1}), -EIO);
+	assert_int_equal(said_count(), 1);
+	assert_int_equal(file->requests, 0);
+	assert_nothing();
+}
+
 /* --- it says no ------------------------------------------------------------------------------- */
 
 static void test_statuses(void **state)
@@ -456,6 +469,7 @@ int main(void)
 		PULL(test_all_but_the_name),
 		PULL(test_stalls),
 		PULL(test_nobody_there),
+		PULL(test_https_is_https),
 		PULL(test_statuses),
 		PULL(test_busy_for_a_while),
 		PULL(test_redirects),
