@@ -41,6 +41,7 @@ struct job {
 	char *path;                          /* of a file; NULL: source is fetched */
 	struct image_store store;
 	struct image_entry entry;
+	uint64_t began;         /* seconds since 1970 */
 	struct digest expected; /* if has_expected */
 	int has_expected;
 	char list[128]; /* who says so: "--digest", "the publisher's SHA256SUMS" */
@@ -311,9 +312,9 @@ static int is_same(const struct job *j, const struct image_entry *e)
 		return 0;
 	if (!j->has_expected) /* what a pull that was waited for has brought just now */
 		return j->part.waited && strcmp(e->source, j->entry.source) == 0 &&
-		       e->pulled >= j->entry.pulled;
-	return (strcmp(e->digest, j->entry.published) == 0 ||
-		strcmp(e->published, j->entry.published) == 0);
+		       e->pulled >= j->began;
+	return strcmp(e->digest, j->entry.published) == 0 ||
+	       strcmp(e->published, j->entry.published) == 0;
 }
 
 /* 1 and the entry's name points to what is here; 0 it is to be fetched; -errno. */
@@ -334,6 +335,7 @@ static int is_here(struct job *j)
 	}
 	if (same) {
 		snprintf(e->digest, sizeof(e->digest), "%s", same->digest);
+		e->pulled = (uint64_t)time(NULL);
 		r = image_store_point(&j->store, e);
 	}
 	free(all);
@@ -496,6 +498,7 @@ static int bring(struct job *j)
 		part_drop(&j->part);
 		return r;
 	}
+	e->pulled = (uint64_t)time(NULL);
 	r = image_store_add(&j->store, j->part.fd, j->part.name, e);
 	if (!r)
 		part_done(&j->part);
@@ -544,7 +547,7 @@ static int run(struct job *j, char summary[PULL_SUMMARY_MAX])
 	if (r)
 		return r;
 	snprintf(j->what, sizeof(j->what), "image pull: %s", j->entry.name);
-	j->entry.pulled = (uint64_t)time(NULL);
+	j->began = (uint64_t)time(NULL);
 	progress_start(&j->progress, j->p->quiet ? -1 : STDERR_FILENO, j->entry.name);
 	r = expect(j);
 	if (!r)

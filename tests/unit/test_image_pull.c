@@ -389,23 +389,35 @@ static void test_stopped(void **state)
 }
 
 /* Two at once: one fetches, the other waits and has it, too. */
-static void test_two_at_once(void **state)
+static void two_at_once(const char *want)
 {
 	int status;
 	pid_t pid;
 
-	(void)state;
 	file->piece = 100000;
-	file->piece_ms = 5;
+	file->piece_ms = 20;
+	file->requests = 0;
 	pid = http_fork(&server);
 	if (pid == 0)
-		_exit(pull(digest) != 0);
-	assert_int_equal(pull(digest), 0);
+		_exit(pull(want) != 0);
+	assert_int_equal(pull(want), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 	assert_int_equal(file->requests, 1);
 	assert_here("disk.raw", disk, RIG_SIZE);
 	assert_int_equal(scratch_home_count(IMAGES "parts"), 0);
+}
+
+static void test_two_at_once(void **state)
+{
+	(void)state;
+	two_at_once(digest);
+}
+
+static void test_two_at_once_without_a_digest(void **state)
+{
+	(void)state;
+	two_at_once(NULL);
 }
 
 /* Killed at many points: the next pull has the image, whatever was left. */
@@ -476,6 +488,7 @@ int main(void)
 		PULL(test_bad_redirects),
 		PULL(test_stopped),
 		PULL(test_two_at_once),
+		PULL(test_two_at_once_without_a_digest),
 		PULL(test_killed),
 	};
 
