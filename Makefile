@@ -73,7 +73,7 @@ LIBS_arm64 := -lfdt
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # A test that wants the fake loop instead of the real one links it by name.
-TEST_LIB := $(sort $(LIB) $(PORTABLE_x86_64) $(PORTABLE_arm64) $(NETD) $(IMAGE) vmm/jail.o) \
+TEST_LIB := $(sort $(LIB) $(PORTABLE_x86_64) $(PORTABLE_arm64) $(NETD) $(IMAGE)) \
 	$(patsubst %.c,%.o,$(filter-out tests/lib/fake_loop.c,$(wildcard tests/lib/*.c)))
 TEST_LIBS := $(LIBS) $(LIBS_arm64) $(NETD_LIBS) $(IMAGE_LIBS)
 
@@ -115,8 +115,9 @@ $(OUT)/skiff-netd: $(addprefix $(OBJ)/,devices/net/netd/main.o $(NETD) devices/n
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(NETD_LIBS)
 
-$(OUT)/skiff-image: $(addprefix $(OBJ)/,loader/image/main.o $(IMAGE) $(BLOCK) vmm/companion.o \
-		vmm/iov.o vmm/jail.o vmm/json_out.o vmm/log.o vmm/loop.o vmm/patience.o)
+$(OUT)/skiff-image: $(addprefix $(OBJ)/,loader/image/main.o $(IMAGE) $(BLOCK) \
+		loader/image_store.o $(addprefix vmm/,companion.o iov.o jail.o json_out.o log.o \
+		loop.o nearest.o patience.o))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ -luring -lz -ldeflate -lzstd $(IMAGE_LIBS)
 
