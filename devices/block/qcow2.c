@@ -4,7 +4,8 @@
  * below it. Runs at start-up, and on the loop's thread at close, where what is left in memory is
  * written; requests are qcow2_request.c's.
  *
- * System calls: openat, fstat, fcntl (lock), pread; pwrite and fdatasync of a header field.
+ * System calls: openat, fstat, fcntl (lock), pread; pwrite and fdatasync of a header field; those
+ * of qcow2_rebuild.c for an image that was not closed.
  */
 #include "devices/block/qcow2.h"
 
@@ -17,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "devices/block/qcow2_count.h"
 #include "devices/block/qcow2_image.h"
 #include "devices/block/raw.h"
 #include "vmm/container_of.h"
@@ -145,12 +147,22 @@ static int judge_state(struct qcow2 *q)
 			 q->path);
 		q->blk.read_only = 1;
 	}
-	if (q->h.incompatible & QCOW2_DIRTY && !q->blk.read_only)
-		return log_fail(
-			-EROFS,
-			"disk: %s: was not closed, and its refcounts were put off: repair it "
-			"with `qemu-img check -r all`, or make the disk read-only",
-			q->path);
+	return 0;
+}
+
+/* Refcounts that were put off ("lazy") by somebody who did not come to write them. */
+static int repair(struct qcow2 *q, struct stat *st)
+{
+	if (!(q->h.incompatible & QCOW2_DIRTY) || q->blk.read_only)
+		return 0;
+	log_line(LOG_WARN, "disk: %s: was not closed: its refcounts are made anew", q->path);
+	if (qcow2_rebuild(q->fd, q->path, &q->h) < 0)
+		return log_fail(-EROFS,
+				"disk: %s: its refcounts cannot be made anew: repair it with "
+				"`qemu-img check -r all`, or make the disk read-only",
+				q->path);
+	if (fstat(q->fd, st))
+		return log_fail(-errno, "disk: %s: cannot stat: %s", q->path, strerror(errno));
 	return 0;
 }
 
@@ -324,6 +336,8 @@ static int examine(struct qcow2 *q, const struct qcow2_params *p, uint64_t *budg
 		r = qcow2_header_read(&q->h, q->fd, (uint64_t)st.st_size, q->path);
 	if (r == 0)
 		r = judge_state(q);
+	if (r == 0)
+		r = repair(q, &st);
 	if (r < 0)
 		return r;
 	q->cluster_bits = q->h.cluster_bits;

@@ -27,7 +27,7 @@ struct loop;
  * compressed clusters (zlib, zstd); a write to one makes it a plain cluster. Refused with a
  * sentence: encryption, external data files, subclusters, features not known. An image with the
  * corrupt bit is opened read-only; one whose refcounts are marked as dirty (lazy refcounts, not
- * closed) is refused unless it is to be read only. Refcounts are never put off here.
+ * closed) gets new ones when it is opened for writing. Refcounts are never put off here.
  *
  * The image is the work of a stranger: every offset is judged before it is used, memory at open is
  * bounded (QCOW2_TABLES_MAX over all of a chain), and when tables turn out to lie over each other
@@ -104,7 +104,10 @@ struct qcow2_check {
  */
 int qcow2_check(const char *path, struct qcow2_check *out);
 
-/* Makes the disk of an image that nobody has open larger. 0 or -errno. */
+/*
+ * Makes the disk of an image that nobody has open larger. An L1 table without room for that is laid
+ * anew, and the refcounts with it. 0 or -errno.
+ */
 int qcow2_resize(const char *path, uint64_t size);
 
 #endif

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "devices/block/qcow2.h"
-#include "devices/block/qcow2_format.h"
+#include "devices/block/qcow2_count.h"
 #include "vmm/log.h"
 
 #define CREATED_ORDER 4u /* refcounts of 16 bits */
@@ -209,42 +209,48 @@ int qcow2_info(const char *path, struct qcow2_info *out)
 
 /* --- larger ---------------------------------------------------------------------------------- */
 
-static int judge_resize(const struct qcow2_header *h, const char *path, uint64_t size)
+static uint64_t l1_needed(const struct qcow2_header *h, uint64_t size)
 {
 	uint64_t covered = 1ull << (2 * h->cluster_bits - 3);
 
-	if (size < h->size || size % 512)
-		return log_fail(
-			-EINVAL,
-			"disk: %s: from %llu to %llu bytes: it can only become larger, by a "
-			"multiple of 512",
-			path, (unsigned long long)h->size, (unsigned long long)size);
-	if (h->incompatible & (QCOW2_DIRTY | QCOW2_CORRUPT))
+	return size / covered + !!(size % covered);
+}
+
+/* Entries up to the end of the last cluster of the L1 table: nothing else is there. */
+static uint64_t l1_room(const struct qcow2_header *h)
+{
+	uint64_t cluster = 1ull << h->cluster_bits;
+
+	return ((8ull * h->l1_size + cluster - 1) & ~(cluster - 1)) / 8;
+}
+
+static int judge_resize(const struct qcow2_header *h, const char *path, uint64_t size)
+{
+	if (size < h->size)
+		return log_fail(-EINVAL,
+				"disk: %s: has %llu bytes, which is more than %llu: it can only "
+				"become larger",
+				path, (unsigned long long)h->size, (unsigned long long)size);
+	if (size % 512)
+		return log_fail(-EINVAL, "disk: %s: %llu bytes: give a multiple of 512", path,
+				(unsigned long long)size);
+	if (h->incompatible & QCOW2_CORRUPT)
 		return log_fail(-EROFS, "disk: %s: repair it first, with `qemu-img check -r all`",
 				path);
 	if (h->snapshots)
 		return log_fail(-ENOTSUP,
 				"disk: %s: has snapshots, which keep its size: remove them first",
 				path);
-	/*
-	 * L1 tables are not made longer here: the room up to the end of its last cluster is what
-	 * there is, 4 TiB with clusters of 64 KiB.
-	 */
-	if ((size + covered - 1) / covered > ((8ull * h->l1_size + (1ull << h->cluster_bits) - 1) >>
-					      h->cluster_bits << h->cluster_bits) /
-						     8)
-		return log_fail(-EFBIG,
-				"disk: %s: its L1 table has no room for %llu bytes: use `qemu-img "
-				"resize`, or lay a larger image over it",
-				path, (unsigned long long)size);
+	if (l1_needed(h, size) > QCOW2_L1_MAX / 8)
+		return log_fail(-EFBIG, "disk: %s: %llu bytes are too many for its clusters", path,
+				(unsigned long long)size);
 	return 0;
 }
 
 /* The new entries are zero before the header says that they are entries. */
 static int write_resized(int fd, const struct qcow2_header *h, uint64_t size)
 {
-	uint64_t covered = 1ull << (2 * h->cluster_bits - 3);
-	uint64_t needed = (size + covered - 1) / covered;
+	uint64_t needed = l1_needed(h, size);
 	uint8_t field[16], none[8] = {0};
 	int r = 0;
 
@@ -263,6 +269,51 @@ static int write_resized(int fd, const struct qcow2_header *h, uint64_t size)
 	return r;
 }
 
+/* A copy of the L1 table behind all there is, with room; 0 or -errno, silent. */
+static int copy_l1(int fd, const struct qcow2_header *h, uint64_t at, uint64_t len)
+{
+	uint8_t *l1 = calloc(1, len);
+	uint64_t done = 0;
+	int r = l1 ? 0 : -ENOMEM;
+
+	while (r == 0 && done < 8ull * h->l1_size) {
+		ssize_t n =
+			pread(fd, l1 + done, 8ull * h->l1_size - done, (off_t)(h->l1_off + done));
+
+		if (n <= 0)
+			r = n < 0 ? -errno : -EIO;
+		else
+			done += (uint64_t)n;
+	}
+	if (r == 0)
+		r = write_all(fd, l1, len, at);
+	free(l1);
+	return r;
+}
+
+/* The header changes to the new L1 table and to refcounts that know of it at once. */
+static int move_l1(int fd, struct qcow2_header *h, const char *path, uint64_t size,
+		   uint64_t file_size)
+{
+	uint64_t cluster = 1ull << h->cluster_bits, at = (file_size + cluster - 1) & ~(cluster - 1);
+	uint64_t needed = l1_needed(h, size);
+	uint64_t len = (8 * needed + cluster - 1) & ~(cluster - 1), table = h->reftable_off;
+	int r = copy_l1(fd, h, at, len);
+
+	if (r < 0) {
+		log_fail(r, "disk: %s: cannot write: %s", path, strerror(-r));
+	} else {
+		h->size = size;
+		h->l1_off = at;
+		h->l1_size = (uint32_t)needed;
+		r = qcow2_rebuild(fd, path, h);
+	}
+	/* What the header does not name yet is not part of the image. */
+	if (r < 0 && h->reftable_off == table && ftruncate(fd, (off_t)file_size))
+		log_line(LOG_WARN, "disk: %s: cannot be made as short as it was", path);
+	return r;
+}
+
 int qcow2_resize(const char *path, uint64_t size)
 {
 	struct qcow2_header h;
@@ -272,7 +323,9 @@ int qcow2_resize(const char *path, uint64_t size)
 	if (fd < 0)
 		return fd;
 	r = judge_resize(&h, path, size);
-	if (r == 0) {
+	if (r == 0 && (h.incompatible & QCOW2_DIRTY || l1_needed(&h, size) > l1_room(&h))) {
+		r = move_l1(fd, &h, path, size, file_size);
+	} else if (r == 0) {
 		r = write_resized(fd, &h, size);
 		if (r < 0)
 			log_fail(r, "disk: %s: cannot write: %s", path, strerror(-r));

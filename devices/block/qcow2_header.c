@@ -60,7 +60,11 @@ static int parse_extensions(struct qcow2_header *h, const uint8_t *buf, size_t l
 			    const char *path, const uint8_t **names, size_t *names_len)
 {
 	size_t at = h->header_len;
+	uint64_t backing = be64_at(buf + 8);
 
+	/* The name of the backing file lies behind them, in old images with nothing between. */
+	if (backing && backing < len)
+		len = (size_t)backing;
 	while (at < len && len - at >= 8) {
 		uint32_t type = be32_at(buf + at), n = be32_at(buf + at + 4);
 
@@ -162,7 +166,7 @@ static int parse_v3(struct qcow2_header *h, const uint8_t *buf, size_t len, cons
 	if (len < QCOW2_HEADER_LEN)
 		return log_fail(-EINVAL, "disk: %s: the header is cut short", path);
 	h->incompatible = be64_at(buf + QCOW2_AT_INCOMPATIBLE);
-	h->compatible = be64_at(buf + 80);
+	h->compatible = be64_at(buf + QCOW2_AT_COMPATIBLE);
 	h->autoclear = be64_at(buf + QCOW2_AT_AUTOCLEAR);
 	h->refcount_order = be32_at(buf + 96);
 	h->header_len = be32_at(buf + 100);
@@ -206,8 +210,8 @@ int qcow2_header_parse(struct qcow2_header *h, const uint8_t *buf, size_t len, u
 	h->l1_off = be64_at(buf + QCOW2_AT_L1_OFF);
 	h->reftable_off = be64_at(buf + QCOW2_AT_REFTABLE_OFF);
 	h->reftable_clusters = be32_at(buf + QCOW2_AT_REFTABLE_CLUSTERS);
-	h->snapshots = be32_at(buf + 60);
-	h->snapshots_off = be64_at(buf + 64);
+	h->snapshots = be32_at(buf + QCOW2_AT_SNAPSHOTS);
+	h->snapshots_off = be64_at(buf + QCOW2_AT_SNAPSHOTS_OFF);
 	r = parse_v3(h, buf, len, path);
 	if (r < 0)
 		return r;

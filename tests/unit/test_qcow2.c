@@ -161,35 +161,47 @@ static void compare(struct blk *blk)
 	}
 }
 
+static void read_one(const char *options, unsigned bits, int compressed)
+{
+	char full[96];
+	struct blk *blk;
+
+	snprintf(full, sizeof(full), "%s,cluster_size=%u", options, 1u << bits);
+	unlink(in_dir("a"));
+	assert_int_equal(qemu_img("convert", "-f", "raw", "-O", "qcow2", "-o", full, in_dir("raw"),
+				  in_dir("a"), compressed ? "-c" : NULL, NULL),
+			 0);
+	if (open_it("a", 1, &blk))
+		fail_msg("%s: %s", full, said());
+	compare(blk);
+	close_it(blk);
+}
+
 static void test_reads_what_qemu_img_writes(void **state)
 {
-	static const char *const kinds[] = {
-		"compat=0.10,cluster_size=512",
-		"compat=0.10",
-		"compat=1.1,cluster_size=4096",
-		"compat=1.1",
-		"compat=1.1,cluster_size=2M",
-		"compat=1.1,lazy_refcounts=on",
-		"compat=1.1,refcount_bits=1",
-		"compat=1.1,refcount_bits=64,cluster_size=512",
-		"compat=1.1,compression_type=zstd",
-		"compat=1.1,compression_type=zstd,cluster_size=2M",
+	static const struct {
+		const char *options;
+		int compressed;
+	} kinds[] = {
+		{"compat=0.10", 0},
+		{"compat=0.10", 1},
+		{"compat=1.1,lazy_refcounts=on", 0},
+		{"compat=1.1", 1},
+		{"compat=1.1,compression_type=zstd", 1},
 	};
 
 	(void)state;
 	need_judge();
 	make_model(1);
 	put_model("raw");
-	for (unsigned i = 0; i < 2 * sizeof(kinds) / sizeof(kinds[0]); i++) {
-		struct blk *blk;
+	for (unsigned bits = 9; bits <= 21; bits++)
+		for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+			read_one(kinds[i].options, bits, kinds[i].compressed);
+	for (unsigned refcount = 1; refcount <= 64; refcount *= 2) {
+		char options[64];
 
-		unlink(in_dir("a"));
-		assert_int_equal(qemu_img("convert", "-f", "raw", "-O", "qcow2", "-o", kinds[i / 2],
-					  in_dir("raw"), in_dir("a"), i % 2 ? "-c" : NULL, NULL),
-				 0);
-		assert_int_equal(open_it("a", 1, &blk), 0);
-		compare(blk);
-		close_it(blk);
+		snprintf(options, sizeof(options), "refcount_bits=%u", refcount);
+		read_one(options, 9, 0);
 	}
 }
 
@@ -300,6 +312,60 @@ static void test_chain_of_three(void **state)
 		assert_int_equal(request(blk, BLK_WRITE, 0, model, 512), -EROFS);
 		compare(blk);
 		close_it(blk);
+	}
+}
+
+/* All of it compressed and of different shapes, judged by what qemu-img makes of it. */
+static void test_chain_of_shapes(void **state)
+{
+	static const char *const shapes[][3] = {
+		{"compat=0.10", "compat=1.1,compression_type=zstd,cluster_size=4k",
+		 "compat=1.1,cluster_size=2M"},
+		{"compat=1.1,cluster_size=2M", "compat=0.10,cluster_size=512",
+		 "compat=1.1,cluster_size=64k,lazy_refcounts=on"},
+		{"compat=1.1,compression_type=zstd", "compat=1.1,cluster_size=1k",
+		 "compat=0.10,cluster_size=128k"},
+	};
+
+	(void)state;
+	need_judge();
+	for (unsigned i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		struct blk *blk;
+		int fd;
+
+		make_model(i);
+		put_model("raw");
+		for (const char *const *name = (const char *const[]){"a", "b", "c", NULL}; *name;
+		     name++)
+			unlink(in_dir(*name));
+		assert_int_equal(qemu_img("convert", "-c", "-O", "qcow2", "-o", shapes[i][0],
+					  in_dir("raw"), in_dir("a"), NULL),
+				 0);
+		assert_int_equal(qemu_img("create", "-f", "qcow2", "-o", shapes[i][1], "-b", "a",
+					  "-F", "qcow2", in_dir("b"), NULL),
+				 0);
+		assert_int_equal(qemu_io("-f", "qcow2", "-c", "write -c -P 3 64k 64k", "-c",
+					 "write -P 4 1M 200k", "-c", "write -z 2M 100k",
+					 in_dir("b"), NULL),
+				 0);
+		assert_int_equal(qemu_img("create", "-f", "qcow2", "-o", shapes[i][2], "-b", "b",
+					  "-F", "qcow2", in_dir("c"), NULL),
+				 0);
+		assert_int_equal(qemu_io("-f", "qcow2", "-c", "write -P 5 1100k 10k", "-c",
+					 "write -z 0 30k", in_dir("c"), NULL),
+				 0);
+		assert_int_equal(qemu_img("convert", "-f", "qcow2", "-O", "raw", in_dir("c"),
+					  in_dir("out"), NULL),
+				 0);
+		fd = open(in_dir("out"), O_RDONLY);
+		assert_int_equal(read(fd, model, SIZE), SIZE);
+		close(fd);
+		assert_int_equal(open_it("c", 0, &blk), 0);
+		compare(blk);
+		some_writes(blk, i, 30);
+		compare(blk);
+		close_it(blk);
+		judge("c");
 	}
 }
 
@@ -537,12 +603,107 @@ static void test_a_lock_that_is_the_callers(void **state)
 	close_it(writer);
 }
 
+/* An L1 table of one cluster of 512 bytes is full at 2 MiB: it is laid anew, with everything in it.
+ */
+static void test_resize_beyond_its_l1(void **state)
+{
+	static const struct {
+		unsigned bits;
+		uint64_t size;
+	} cases[] = {{9, 1ull << 30}, {10, 100ull << 20}, {12, 3ull << 30}, {16, 5ull << 40}};
+
+	(void)state;
+	need_judge();
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct qcow2_creation what = {
+			.path = in_dir("a"), .size = SIZE, .cluster_bits = cases[i].bits};
+		static uint8_t got[SIZE];
+		struct blk *blk;
+
+		unlink(in_dir("a"));
+		assert_int_equal(qcow2_create(&what), 0);
+		assert_int_equal(open_it("a", 0, &blk), 0);
+		make_model(i);
+		assert_int_equal(request(blk, BLK_WRITE, 0, model, SIZE), 0);
+		close_it(blk);
+		if (qcow2_resize(in_dir("a"), cases[i].size))
+			fail_msg("%s", said());
+		assert_int_equal(qemu_img("check", in_dir("a"), NULL), 0);
+		assert_int_equal(open_it("a", 0, &blk), 0);
+		assert_int_equal(blk->size, cases[i].size);
+		assert_int_equal(request(blk, BLK_WRITE, cases[i].size - SIZE, model, SIZE), 0);
+		assert_int_equal(request(blk, BLK_READ, 0, got, SIZE), 0);
+		assert_memory_equal(got, model, SIZE);
+		close_it(blk);
+		assert_int_equal(qemu_img("check", in_dir("a"), NULL), 0);
+	}
+}
+
+static uint8_t header_byte(const char *name, unsigned at)
+{
+	int fd = open(in_dir(name), O_RDONLY);
+	uint8_t b = 0;
+
+	assert_int_equal(pread(fd, &b, 1, at), 1);
+	close(fd);
+	return b;
+}
+
+/* qemu-io dies with refcounts that it has put off: what it wrote is there, and the image clean. */
+static void test_lazy_refcounts_not_closed(void **state)
+{
+	static const char *const kinds[] = {
+		"lazy_refcounts=on",
+		"lazy_refcounts=on,cluster_size=512",
+		"lazy_refcounts=on,cluster_size=4096,refcount_bits=1",
+		"lazy_refcounts=on,cluster_size=2M,refcount_bits=64",
+		"lazy_refcounts=on,cluster_size=1k",
+	};
+
+	(void)state;
+	need_judge();
+	for (unsigned i = 0; i < 2 * sizeof(kinds) / sizeof(kinds[0]); i++) {
+		int snapshot = i % 2 && !strstr(kinds[i / 2], "bits=1");
+		struct blk *blk;
+
+		make_model(i);
+		put_model("raw");
+		unlink(in_dir("a"));
+		assert_int_equal(qemu_img("create", "-f", "qcow2", "-o", kinds[i / 2], "-b", "raw",
+					  "-F", "raw", in_dir("a"), NULL),
+				 0);
+		if (snapshot)
+			assert_int_equal(qemu_img("snapshot", "-c", "one", in_dir("a"), NULL), 0);
+		qemu_io("-f", "qcow2", "-c", "write -P 7 100k 1000k", "-c", "write -P 9 2M 64k",
+			"-c", "write -z 2500k 128k", "-c", "flush", "-c", "abort", in_dir("a"),
+			NULL);
+		memset(model + (100 << 10), 7, 1000 << 10);
+		memset(model + (2 << 20), 9, 64 << 10);
+		memset(model + (2500 << 10), 0, 128 << 10);
+		assert_int_equal(header_byte("a", 79), 1);
+		/* Read-only it is left as it is. */
+		assert_int_equal(open_it("a", 1, &blk), 0);
+		close_it(blk);
+		assert_int_equal(header_byte("a", 79), 1);
+		if (open_it("a", 0, &blk))
+			fail_msg("%s", said());
+		assert_int_equal(header_byte("a", 79), 0);
+		close_it(blk);
+		judge("a");
+		assert_int_equal(open_it("a", 0, &blk), 0);
+		some_writes(blk, i, 20);
+		close_it(blk);
+		judge("a");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_reads_what_qemu_img_writes, up, down),
 		cmocka_unit_test_setup_teardown(test_writes_what_qemu_img_reads, up, down),
 		cmocka_unit_test_setup_teardown(test_chain_of_three, up, down),
+		cmocka_unit_test_setup_teardown(test_chain_of_shapes, up, down),
 		cmocka_unit_test_setup_teardown(test_snapshots_stay_as_they_are, up, down),
 		cmocka_unit_test_setup_teardown(test_backing_is_opened_on_approval_only, up, down),
 		cmocka_unit_test_setup_teardown(test_one_writer, up, down),
@@ -551,6 +712,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_chain_of_descriptors, up, down),
 		cmocka_unit_test_setup_teardown(test_a_chain_without_a_loop, up, down),
 		cmocka_unit_test_setup_teardown(test_a_lock_that_is_the_callers, up, down),
+		cmocka_unit_test_setup_teardown(test_resize_beyond_its_l1, up, down),
+		cmocka_unit_test_setup_teardown(test_lazy_refcounts_not_closed, up, down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,7 +139,6 @@ static void test_headers(void **state)
 		{56, 0, 4, -EINVAL, "refcount table"},
 		{56, 0xffffffff, 4, -EINVAL, "refcount table"},
 		{56, 129, 4, -EINVAL, "refcount table"},
-		{72, 1, 8, -EROFS, "qemu-img check -r"},
 		{72, 4, 8, -ENOTSUP, "another file"},
 		{72, 8, 8, -ENOTSUP, "compression"},
 		{72, 16, 8, -ENOTSUP, "subclusters"},
@@ -199,6 +198,27 @@ static void test_marked_as_corrupt(void **state)
 	assert_int_equal(request(blk, BLK_READ, 0, 4096), 0);
 	assert_int_equal(request(blk, BLK_WRITE, 0, 4096), -EROFS);
 	blk->ops->close(blk);
+}
+
+/* Refcounts are made anew only from tables that can be. */
+static void test_not_closed_and_damaged(void **state)
+{
+	struct blk *blk;
+
+	(void)state;
+	create();
+	patch(72, 8, QCOW2_DIRTY);
+	assert_int_equal(open_it(&blk), 0);
+	assert_int_equal(peek(72), 0);
+	blk->ops->close(blk);
+	create();
+	patch(72, 8, QCOW2_DIRTY);
+	patch(L1, 8, 1ull << 60);
+	said_clear();
+	assert_int_equal(open_it(&blk), -EROFS);
+	assert_non_null(strstr(said(), "qemu-img check -r"));
+	assert_int_equal(peek(72), QCOW2_DIRTY);
+	assert_int_equal(peek(48), REFTABLE);
 }
 
 /* One cluster of data, and behind it the L2 table that says so: returns where that is. */
@@ -361,6 +381,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_headers, up, down),
 		cmocka_unit_test_setup_teardown(test_feature_has_a_name, up, down),
 		cmocka_unit_test_setup_teardown(test_marked_as_corrupt, up, down),
+		cmocka_unit_test_setup_teardown(test_not_closed_and_damaged, up, down),
 		cmocka_unit_test_setup_teardown(test_guest_cluster_is_a_table, up, down),
 		cmocka_unit_test_setup_teardown(test_entries_that_cannot_be, up, down),
 		cmocka_unit_test_setup_teardown(test_tables_that_are_not_counted, up, down),
