@@ -175,7 +175,7 @@ build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libskiff.a
 	$(Q)clang -fsanitize=fuzzer $(ASAN) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lpthread $(TEST_LIBS)
 
 build/asan/test_raw_faults: build/asan/tests/lib/fake_loop.o
-build/asan/test_qcow2_model build/asan/test_qcow2_hostile: build/asan/tests/lib/fake_loop.o
+build/asan/test_qcow2_model build/asan/test_qcow2_hostile build/asan/test_qcow2_strangers: build/asan/tests/lib/fake_loop.o
 build/fuzz/fuzz_qcow2: build/fuzz/tests/lib/fake_loop.o
 build/tsan/test_raw_faults: build/tsan/tests/lib/fake_loop.o
 
