@@ -100,7 +100,8 @@ struct qcow2_check {
 
 /*
  * Compares all refcounts with all references, those of snapshots too. 0 (also with leaks and
- * errors) or -errno when it cannot be checked. Takes 4 bytes of memory a cluster of the file.
+ * errors) or -errno when it cannot be checked. Takes 4 bytes of memory a cluster of the file, and
+ * time in proportion to what the file takes on the host, whatever its tables say.
  */
 int qcow2_check(const char *path, struct qcow2_check *out);
 
