@@ -12,6 +12,7 @@
 #include "vmm/config.h"
 #include "vmm/log.h"
 #include "vmm/nearest.h"
+#include "vmm/size.h"
 
 #define CPUS_MAX   64
 #define MEMORY_MIN (2ull << 20)
@@ -33,7 +34,7 @@ static int set_cpus(struct config *c, const char *arg)
 
 static int set_memory(struct config *c, const char *arg)
 {
-	if (config_parse_size(arg, &c->memory) < 0)
+	if (size_parse(arg, &c->memory) < 0)
 		return log_fail(-EINVAL,
 				"--memory: %s: give a size such as 512M or 2G (K, M, G and T are "
 				"powers of 1024)",
@@ -187,32 +188,6 @@ static const struct option options[] = {
 };
 
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
-
-int config_parse_size(const char *text, uint64_t *bytes)
-{
-	static const char units[] = "KMGT";
-	unsigned long long n;
-	unsigned shift = 0;
-	char *end;
-
-	if (!isdigit((unsigned char)*text))
-		return -EINVAL;
-	errno = 0;
-	n = strtoull(text, &end, 10);
-	if (errno)
-		return -EINVAL;
-	if (*end) {
-		const char *u = strchr(units, toupper((unsigned char)*end));
-
-		if (!u || end[1])
-			return -EINVAL;
-		shift = 10 * (unsigned)(u - units + 1);
-	}
-	if (n > UINT64_MAX >> shift)
-		return -EINVAL;
-	*bytes = (uint64_t)n << shift;
-	return 0;
-}
 
 static int unknown(const char *word)
 {

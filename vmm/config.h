@@ -59,9 +59,6 @@ struct config {
  */
 int config_parse(int argc, char **argv, struct config *config);
 
-/* "512M" -> bytes: a decimal number and an optional K, M, G or T. 0 or -EINVAL, silent. */
-int config_parse_size(const char *text, uint64_t *bytes);
-
 /* Prints the options of `skiff run`, with their defaults. */
 void config_print_help(void);
 

@@ -14,6 +14,7 @@
 #include "tests/lib/said.h"
 #include "vmm/config.h"
 #include "vmm/nearest.h"
+#include "vmm/size.h"
 
 #define MIB      (1024ull * 1024)
 #define ARGS_MAX 64
@@ -80,7 +81,7 @@ static void test_sizes(void **state)
 	said_start();
 	for (size_t i = 0; i < N(table); i++) {
 		uint64_t bytes = 42;
-		int r = config_parse_size(table[i].text, &bytes);
+		int r = size_parse(table[i].text, &bytes);
 
 		if (r != table[i].expected || bytes != (r < 0 ? 42 : table[i].bytes))
 			fail_msg("\"%s\": %d, %llu", table[i].text, r, (unsigned long long)bytes);
