@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "loader/image/boot.h"
+#include "loader/image/disk_file.h"
 #include "loader/image/inspection.h"
 #include "loader/image/pull.h"
 #include "loader/image/shelf.h"
@@ -28,6 +29,10 @@ static const struct command {
 	{"ls", shelf_ls, shelf_ls_help, "list what is here, or what there is with --available"},
 	{"rm", shelf_rm, shelf_rm_help, "take images away"},
 	{"inspect", inspection_main, inspection_help, "tell what an image is"},
+	{"create", disk_file_create, disk_file_create_help, "make a file that holds a disk"},
+	{"info", disk_file_info, disk_file_info_help, "tell what such a file says of itself"},
+	{"check", disk_file_check, disk_file_check_help, "look for damage in a qcow2 file"},
+	{"resize", disk_file_resize, disk_file_resize_help, "make the disk in a file larger"},
 	{"help", cmd_help, NULL, "explain a command: skiff image help pull"},
 };
 
