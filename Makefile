@@ -121,6 +121,12 @@ $(OUT)/skiff-image: $(addprefix $(OBJ)/,loader/image/main.o $(IMAGE) $(BLOCK) \
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ -luring -lz -ldeflate -lzstd $(IMAGE_LIBS)
 
+# Measurements of one room, by hand.
+$(OUT)/bench/%: $(OBJ)/tests/bench/%.o $(addprefix $(OBJ)/,$(LIB) $(NETD))
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LIBS) $(LIBS_$(ARCH)) $(NETD_LIBS)
+
 $(OBJ)/devices/net/netd/%.o: MORE = $(NETD_CFLAGS)
 # It carries that file.
 $(addsuffix /loader/image/catalogue_text.o,$(OBJ) build/asan build/tsan build/fuzz): \
