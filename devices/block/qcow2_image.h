@@ -220,7 +220,7 @@ struct qcow2 {
 	unsigned n_inflated, z_hand;
 
 	uint8_t draining;
-	unsigned in_flight, used;
+	unsigned in_flight, used, n_alone; /* n_alone: that hold their clusters so */
 	struct blk_req *waiting, **waiting_tail;
 	struct qreq *free;
 	struct qio *sync, **sync_tail;

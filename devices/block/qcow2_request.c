@@ -64,7 +64,8 @@ static int range_hold(struct qreq *r, uint64_t first, uint64_t last, int alone)
 {
 	struct qcow2 *q = r->q;
 
-	for (unsigned i = 0; i < q->used; i++) {
+	/* Mostly nobody is alone, and then there is nothing to look for. */
+	for (unsigned i = 0; i < q->used && (alone || q->n_alone); i++) {
 		const struct qreq *o = &q->req[i];
 
 		if (o->hold != HOLD_NONE && o->first <= last && first <= o->last &&
@@ -72,6 +73,7 @@ static int range_hold(struct qreq *r, uint64_t first, uint64_t last, int alone)
 			return qlist_wait(&q->range_waiting, r);
 	}
 	r->hold = alone ? HOLD_ALONE : HOLD_SHARED;
+	q->n_alone += r->hold == HOLD_ALONE;
 	r->first = first;
 	r->last = last;
 	return STEP_GO;
@@ -81,6 +83,7 @@ static void range_let_go(struct qreq *r)
 {
 	if (r->hold == HOLD_NONE)
 		return;
+	r->q->n_alone -= r->hold == HOLD_ALONE;
 	r->hold = HOLD_NONE;
 	qlist_wake_all(&r->q->range_waiting, 0);
 }
