@@ -294,8 +294,9 @@ static void look(struct row *row, uint32_t seed, uint32_t life, uint32_t epoch)
 static void live(struct row *row, uint32_t life)
 {
 	struct timespec part = {.tv_nsec = next(&row->seed) % 1000000};
-	uint64_t end = now_ms() + (next(&row->seed) >> 4) % DELAY_MS;
 	uint32_t seed = next(&row->seed), epoch = 0, last = 0;
+	uint32_t wanted = next(&row->seed) >> 8 & 3; /* flushes before the clock runs */
+	uint64_t end;
 	int fds[2], status;
 	pid_t pid;
 
@@ -306,6 +307,9 @@ static void live(struct row *row, uint32_t life)
 		write_until_killed(row->path, seed, life, fds[1]);
 	}
 	close(fds[1]);
+	while (wanted-- > 0 && read(fds[0], &epoch, sizeof(epoch)) == sizeof(epoch))
+		last = epoch;
+	end = now_ms() + (next(&row->seed) >> 4) % DELAY_MS;
 	while (now_ms() < end) {
 		struct pollfd p = {.fd = fds[0], .events = POLLIN};
 

@@ -40,6 +40,13 @@
 #define BASES     6u
 #define FILE_FULL (64ull << 20)
 
+/* What was freed is not kept for long: memory is measured here. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "quarantine_size_mb=1";
+}
+
 static struct loop loop;
 static char dir[64], path[96], outside[96], canary[128];
 static char bases[BASES][128];
@@ -122,13 +129,11 @@ static double now(void)
 static int open_one(int read_only)
 {
 	struct qcow2_params p = {.path = path, .read_only = (uint8_t)read_only};
-	unsigned before = status_kib("VmRSS");
 	double start = now();
-	struct qcow2_check found;
-	struct qcow2_info info;
 	struct blk *blk;
 	int r;
 
+	memset(&loop, 0, sizeof(loop));
 	loop.judge = within_bounds;
 	said_clear();
 	r = qcow2_open(&loop, &p, &blk);
@@ -138,13 +143,27 @@ static int open_one(int read_only)
 		return 5;
 	if (r == 0)
 		use(blk);
-	if (now() - start > 2 * SECONDS)
-		return 6;
+	return now() - start > 2 * SECONDS ? 6 : r == 0;
+}
+
+/* For reading, and for writing. */
+static int open_both(void)
+{
+	unsigned before = status_kib("VmRSS");
+	struct qcow2_check found;
+	struct qcow2_info info;
+	int reads = open_one(1), writes;
+
+	if (reads > 1)
+		return reads;
+	qcow2_info(path, &info);
+	writes = open_one(0);
+	if (writes > 1)
+		return writes;
 	if (status_kib("VmHWM") > before + RSS_KIB)
 		return 7;
-	qcow2_info(path, &info);
 	qcow2_check(path, &found);
-	return r == 0;
+	return writes;
 }
 
 static void reset_peak(void)
@@ -156,22 +175,20 @@ static void reset_peak(void)
 	close(fd);
 }
 
-/* Tries the image that is at path, for writing and for reading. */
+/* Tries the image that is at path, in a process of its own. */
 static void try_it(void)
 {
-	for (int read_only = 1; read_only >= 0; read_only--) {
-		int status;
-		pid_t pid = fork();
+	int status;
+	pid_t pid = fork();
 
-		if (pid == 0) {
-			reset_peak();
-			_exit(open_one(read_only));
-		}
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
-			fail_msg("%s: read-only %d: status %#x", case_name(), read_only, status);
-		opened += WEXITSTATUS(status) == 1;
+	if (pid == 0) {
+		reset_peak();
+		_exit(open_both());
 	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
+		fail_msg("%s: status %#x", case_name(), (unsigned)status);
+	opened += WEXITSTATUS(status) == 1;
 	images++;
 }
 
@@ -551,9 +568,9 @@ static void test_nothing_outside_was_opened(void **state)
 	fd = open(canary, O_RDONLY);
 	close(fd);
 	assert_true(read(watch, event, sizeof(event)) > 0);
-	print_message("# %u images, %u times opened\n", images, opened);
+	print_message("# %u images, %u of them opened\n", images, opened);
 	assert_true(images >= AT_LEAST);
-	assert_true(opened >= AT_LEAST / 4);
+	assert_true(opened >= AT_LEAST / 2);
 }
 
 int main(void)
