@@ -153,14 +153,14 @@ static int judge_state(struct qcow2 *q)
 /* Refcounts that were put off ("lazy") by somebody who did not come to write them. */
 static int repair(struct qcow2 *q, struct stat *st)
 {
+	int r;
+
 	if (!(q->h.incompatible & QCOW2_DIRTY) || q->blk.read_only)
 		return 0;
-	log_line(LOG_WARN, "disk: %s: was not closed: its refcounts are made anew", q->path);
-	if (qcow2_rebuild(q->fd, q->path, &q->h) < 0)
-		return log_fail(-EROFS,
-				"disk: %s: its refcounts cannot be made anew: repair it with "
-				"`qemu-img check -r all`, or make the disk read-only",
-				q->path);
+	r = qcow2_rebuild(q->fd, q->path, &q->h);
+	if (r < 0)
+		return r;
+	log_line(LOG_WARN, "disk: %s: was not closed: its refcounts were made anew", q->path);
 	if (fstat(q->fd, st))
 		return log_fail(-errno, "disk: %s: cannot stat: %s", q->path, strerror(errno));
 	return 0;

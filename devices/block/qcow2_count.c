@@ -23,7 +23,10 @@ int qcow2_count_init(struct qcow2_count *c, int fd, const char *path, const stru
 	c->cluster = 1ull << h->cluster_bits;
 	c->clusters = (file_size + c->cluster - 1) >> h->cluster_bits;
 	if (c->clusters > clusters_max)
-		return log_fail(-EFBIG, "disk: %s: has too many clusters to check", path);
+		return log_fail(
+			-EFBIG,
+			"disk: %s: has too many clusters to look at here: use `qemu-img check`",
+			path);
 	c->refs = calloc(c->clusters, sizeof(*c->refs));
 	return c->refs ? 0 : log_fail(-ENOMEM, "disk: %s: out of memory", path);
 }
@@ -39,7 +42,10 @@ int qcow2_count_read(struct qcow2_count *c, void *p, uint64_t len, uint64_t off)
 	uint64_t done = 0;
 
 	if (len > c->work)
-		return log_fail(-EFBIG, "disk: %s: its tables are too many to check", c->path);
+		return log_fail(
+			-EFBIG,
+			"disk: %s: its tables are too many to look at here: use `qemu-img check`",
+			c->path);
 	c->work -= len;
 	while (done < len) {
 		ssize_t n = pread(c->fd, (uint8_t *)p + done, len - done, (off_t)(off + done));

@@ -84,8 +84,11 @@ static int lay_out(struct rebuild *b)
 		b->tables = ((8 * covered - 1) >> bits) + 1;
 		b->used = b->base + b->tables + b->n_blocks;
 		if (b->tables << bits > QCOW2_REFTABLE_MAX)
-			return log_fail(-EFBIG, "disk: %s: its refcount table would be too large",
-					b->count.path);
+			return log_fail(
+				-EFBIG,
+				"disk: %s: its refcount table would be too large: convert it to "
+				"larger clusters with `qemu-img convert`",
+				b->count.path);
 		if (b->n_blocks > before && covered * b->entries >= b->used)
 			return 0;
 	}
@@ -109,7 +112,8 @@ static int write_blocks(struct rebuild *b)
 			if (count > max)
 				return log_fail(-ENOTSUP,
 						"disk: %s: a cluster is referred to %llu times, "
-						"more than its refcounts can say",
+						"more than its refcounts can say: convert it with "
+						"`qemu-img convert`",
 						b->count.path, (unsigned long long)count);
 			qcow2_refcount_set(b->block, b->order, i, count);
 		}
@@ -163,7 +167,9 @@ static int rebuild(struct rebuild *b)
 	if (r < 0)
 		return r;
 	if (b->count.errors)
-		return log_fail(-EROFS, "disk: %s: %llu entries of its tables cannot be",
+		return log_fail(-EROFS,
+				"disk: %s: %llu entries of its tables cannot be: repair it with "
+				"`qemu-img check -r all`, or make the disk read-only",
 				b->count.path, (unsigned long long)b->count.errors);
 	b->base = b->count.clusters;
 	r = lay_out(b);

@@ -7,12 +7,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -200,6 +203,34 @@ static void test_marked_as_corrupt(void **state)
 	blk->ops->close(blk);
 }
 
+/* No room for new refcounts: the image is what it was. */
+static void test_not_closed_and_no_room(void **state)
+{
+	struct rlimit before, limit;
+	struct stat st;
+	struct blk *blk;
+
+	(void)state;
+	create();
+	patch(72, 8, QCOW2_DIRTY);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	signal(SIGXFSZ, SIG_IGN);
+	for (unsigned more = 0; more < 2; more++) {
+		limit = (struct rlimit){(4 + more) * CLUSTER, before.rlim_max};
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+		said_clear();
+		assert_int_equal(open_it(&blk), -EFBIG);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+		assert_int_equal(said_count(), 1);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_size, 4 * CLUSTER);
+		assert_int_equal(peek(48), REFTABLE);
+		assert_int_equal(peek(72), QCOW2_DIRTY);
+	}
+	assert_int_equal(open_it(&blk), 0);
+	blk->ops->close(blk);
+}
+
 /* Refcounts are made anew only from tables that can be. */
 static void test_not_closed_and_damaged(void **state)
 {
@@ -382,6 +413,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_feature_has_a_name, up, down),
 		cmocka_unit_test_setup_teardown(test_marked_as_corrupt, up, down),
 		cmocka_unit_test_setup_teardown(test_not_closed_and_damaged, up, down),
+		cmocka_unit_test_setup_teardown(test_not_closed_and_no_room, up, down),
 		cmocka_unit_test_setup_teardown(test_guest_cluster_is_a_table, up, down),
 		cmocka_unit_test_setup_teardown(test_entries_that_cannot_be, up, down),
 		cmocka_unit_test_setup_teardown(test_tables_that_are_not_counted, up, down),

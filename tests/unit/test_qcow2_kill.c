@@ -371,7 +371,7 @@ static int run_row(const char *where, uint32_t seed)
 static void test_killed_at_500_points(void **state)
 {
 	const char *const where[] = {access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm", "/tmp"};
-	struct loop *loop;
+	struct loop *loop = NULL;
 	pid_t rows[2];
 	int failed = 0;
 
