@@ -21,7 +21,7 @@
 #include "vmm/log.h"
 
 #define CLUSTERS_MAX (4ull << 20)   /* 16 MiB of memory: 256 GiB of clusters of 64 KiB */
-#define WORK_MAX     (128ull << 20) /* bytes of L2 tables: 1 TiB of clusters of 64 KiB */
+#define WORK_MAX     (128ull << 20) /* bytes of tables to read; of L2 tables twice */
 
 struct rebuild {
 	struct qcow2_count count;

@@ -359,6 +359,7 @@ int disk_file_check(int argc, char **argv)
 {
 	const struct option_row none[] = {{NULL, NULL, NULL}};
 	struct qcow2_check found;
+	struct qcow2_info info;
 	const char *file;
 	int r = parse_words("check", argc, argv, none, &file, NULL);
 
@@ -376,6 +377,9 @@ int disk_file_check(int argc, char **argv)
 		       found.errors);
 	if (!found.leaks && !found.errors)
 		puts("no errors");
+	if (found.errors && qcow2_info(file, &info) == 0 && info.dirty)
+		puts("It was not closed, and its counts were put off: opened for writing it gets "
+		     "new ones.");
 	return found.errors ? CHECK_ERRORS : found.leaks ? CHECK_LEAKS : CHECK_CLEAN;
 }
 

@@ -5,6 +5,8 @@
  *
  *   first byte even: nothing is changed in the image. Every request must succeed and read what
  *                    the model says; the image must be clean afterwards (qcow2_check).
+ *   ... and >= 128:  it was not closed (dirty bit), and its refcounts are the input's bytes: all
+ *                    the same must hold.
  *   odd:             anything may fail, but every request is answered once, the number of
  *                    operations and the size of the file stay within bounds, and a disk that was
  *                    opened read-only is not changed.
@@ -21,6 +23,7 @@
 #include <unistd.h>
 
 #include "devices/block/qcow2.h"
+#include "devices/block/qcow2_format.h"
 #include "tests/lib/fake_loop.h"
 #include "vmm/log.h"
 
@@ -194,6 +197,25 @@ static void damage(void)
 	}
 }
 
+/* Refcounts that were put off: whatever they say, the dirty bit says not to believe it. */
+static void not_closed(void)
+{
+	uint8_t header[QCOW2_HEADER_LEN], entry[8], counts[512];
+	off_t table;
+
+	if (pread(file, header, sizeof(header), 0) != sizeof(header))
+		abort();
+	table = (off_t)be64_at(header + QCOW2_AT_REFTABLE_OFF);
+	if (pread(file, entry, 8, table) != 8)
+		abort();
+	for (unsigned i = 0; i < sizeof(counts); i++)
+		counts[i] = u8();
+	header[QCOW2_AT_INCOMPATIBLE + 7] |= QCOW2_DIRTY;
+	if (pwrite(file, counts, sizeof(counts), (off_t)be64_at(entry)) != sizeof(counts) ||
+	    pwrite(file, header, sizeof(header), 0) != sizeof(header))
+		abort();
+}
+
 static uint64_t sum(void)
 {
 	uint8_t bytes[4096];
@@ -246,6 +268,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	memset(known, 1, sizeof(known));
 	open_and_ask(1, 0, 1 + u8() % 4);
 	insist(qcow2_check(path, &found) == 0 && !found.errors && !found.leaks, "not clean");
+	if (how & 0x80)
+		not_closed();
 	if (how & 1)
 		damage();
 	open_and_ask(!(how & 1), (how & 3) == 3, 16);

@@ -241,11 +241,20 @@ static void test_check(void **state)
 	assert_non_null(strstr(out, "leaked: 1 "));
 	/* The L1 table is not counted. */
 	assert_int_equal(pwrite(fd, "\0\0", 2, (2 << 16) + 6), 2);
-	close(fd);
 	assert_int_equal(run(disk_file_check, "a"), 2);
 	assert_non_null(strstr(out, "errors: 1 "));
+	assert_null(strstr(out, "not closed"));
 	if (qemu_img_is_there())
 		assert_int_equal(qemu_img("check", "a", NULL), 2);
+	/* The dirty bit says as much. */
+	assert_int_equal(pwrite(fd, "\x01", 1, 79), 1);
+	close(fd);
+	assert_int_equal(run(disk_file_check, "a"), 2);
+	assert_non_null(strstr(out, "not closed"));
+	assert_int_equal(run(disk_file_resize, "a 16M"), 0);
+	assert_int_equal(run(disk_file_check, "a"), 0);
+	if (qemu_img_is_there())
+		assert_int_equal(qemu_img("check", "a", NULL), 0);
 }
 
 /* Somebody who writes to it has the lock. */
