@@ -32,13 +32,14 @@
 #include "tests/lib/said.h"
 #include "vmm/log.h"
 
-#define SIZE      (8u << 20)
-#define SECONDS   1.0
-#define RSS_KIB   (64u << 10)
-#define LOOP_OPS  200000u
-#define AT_LEAST  200u
-#define BASES     6u
-#define FILE_FULL (64ull << 20)
+#define SIZE         (8u << 20)
+#define SECONDS      1.0
+#define WALL_SECONDS 20
+#define RSS_KIB      (64u << 10)
+#define LOOP_OPS     200000u
+#define AT_LEAST     200u
+#define BASES        6u
+#define FILE_FULL    (64ull << 20)
 
 /* What was freed is not kept for long: memory is measured here. */
 const char *__asan_default_options(void);
@@ -117,11 +118,12 @@ static unsigned status_kib(const char *name)
 	return kib;
 }
 
+/* The processor's time: a wall clock would measure what else the host does. */
 static double now(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
@@ -183,6 +185,7 @@ static void try_it(void)
 
 	if (pid == 0) {
 		reset_peak();
+		alarm(WALL_SECONDS);
 		_exit(open_both());
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
