@@ -101,7 +101,7 @@ static int add_publish(struct config *c, const char *arg)
 
 static int set_disk_size(struct config *c, const char *arg)
 {
-	if (config_parse_size(arg, &c->disk_size) < 0 || !c->disk_size || c->disk_size % 512)
+	if (size_parse(arg, &c->disk_size) < 0 || !c->disk_size || c->disk_size % 512)
 		return log_fail(
 			-EINVAL,
 			"--disk-size: %s: give a size such as 20G (a multiple of 512 bytes)", arg);
