@@ -264,7 +264,7 @@ void shelf_rm_help(void)
 
 static int remove_one(struct image_store *s, const char *name, const char *arch)
 {
-	int r = image_store_remove(s, name, arch);
+	int r = s->fd < 0 ? -ENOENT : image_store_remove(s, name, arch);
 
 	if (r == -ENOENT)
 		return log_fail(r, "image rm: %s: not here for %s: see `skiff image ls`", name,
@@ -292,10 +292,12 @@ int shelf_rm(int argc, char **argv)
 		log_line(LOG_ERROR, "image rm: which one? see `skiff image ls`");
 		return options_exit_status(-EINVAL);
 	}
-	r = image_store_open(&s, 1);
+	r = image_store_open(&s, 0);
 	if (!r && parts)
 		part_left_over(&s, 1);
-	for (int i = 0; i < n && s.fd >= 0; i++) {
+	if (r == -ENOENT) /* nothing was ever pulled */
+		r = 0;
+	for (int i = 0; i < n && (!r || s.fd >= 0); i++) {
 		one = remove_one(&s, names[i], arch);
 		r = r ? r : one;
 	}

@@ -139,7 +139,7 @@ static void answer(int fd, struct http_file *f, const char *request)
 	if (status != 206)
 		from = 0;
 	n = snprintf(head, sizeof(head), "HTTP/1.1 %d X\r\nConnection: close\r\n%s", status,
-		     f->more ? f->more : "");
+		     f->more && !body ? f->more : "");
 	if (f->redirect)
 		n += snprintf(head + n, sizeof(head) - (size_t)n, "Location: %s\r\n", f->redirect);
 	if (body && f->etag)
@@ -182,7 +182,6 @@ static void serve(struct http_server *s, int fd)
 	if (sscanf(request, "GET %255s HTTP/1.1", path) != 1)
 		return;
 	pthread_mutex_lock(&s->lock);
-	s->connections++;
 	for (unsigned i = 0; i < s->n; i++) {
 		if (strcmp(s->file[i].path, path) != 0)
 			continue;

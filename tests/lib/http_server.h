@@ -23,7 +23,7 @@ struct http_file {
 	int status;            /* instead of 200; 0: as asked */
 	unsigned status_times; /* so often; 0: always */
 	const char *redirect;  /* Location; a status 302 if status is 0 */
-	const char *more;      /* header lines, each with \r\n */
+	const char *more;      /* header lines of an answer that is no file, each with \r\n */
 	size_t break_after;    /* ends the connection after so many bytes of body; 0: never */
 	unsigned break_times;  /* so often; 0: always */
 	int no_ranges;         /* answers 200 with all of it */
@@ -44,7 +44,6 @@ struct http_file {
 struct http_server {
 	struct http_file file[HTTP_FILES_MAX];
 	unsigned n;
-	unsigned connections;
 	unsigned short port;
 	int listener, stop[2];
 	pthread_t thread;

@@ -139,6 +139,10 @@ static void test_ls_of_nothing(void **state)
 	assert_non_null(strstr(said(), "none yet"));
 	assert_int_equal(run(shelf_ls, "--json"), 0);
 	assert_string_equal(printed, "[]\n");
+	assert_int_equal(run(shelf_rm, "x"), 1);
+	assert_non_null(strstr(said(), "image rm: x: not here"));
+	assert_int_equal(run(shelf_rm, "--parts"), 0);
+	assert_int_equal(access(scratch_home_path("elsewhere"), F_OK), -1); /* made nothing */
 }
 
 static void test_parts(void **state)

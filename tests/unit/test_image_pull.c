@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -326,6 +327,22 @@ static void test_busy_for_a_while(void **state)
 	assert_int_equal(said_count(), 0);
 }
 
+/* The server says how long: 1 s, and not our millisecond. */
+static void test_asked_to_wait(void **state)
+{
+	struct timespec before, after;
+
+	(void)state;
+	file->status = 429;
+	file->status_times = 1;
+	file->more = "Retry-After: 1\r\n";
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	assert_int_equal(pull(digest), 0);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	assert_true(after.tv_sec - before.tv_sec >= 1);
+	assert_int_equal(file->requests, 2);
+}
+
 /* --- it leads elsewhere ----------------------------------------------------------------------- */
 
 static void test_redirects(void **state)
@@ -484,6 +501,7 @@ int main(void)
 		PULL(test_https_is_https),
 		PULL(test_statuses),
 		PULL(test_busy_for_a_while),
+		PULL(test_asked_to_wait),
 		PULL(test_redirects),
 		PULL(test_bad_redirects),
 		PULL(test_stopped),
