@@ -410,6 +410,28 @@ static void test_extents_in_a_circle(void **state)
 	free(bytes);
 }
 
+/* The root is no directory but a link, a file, a device. */
+static void test_roots_that_cannot_be(void **state)
+{
+	static const char *const modes[] = {"sif <2> mode 0120777", "sif <2> mode 0100644",
+					    "sif <2> mode 0060644", "sif <2> mode 0"};
+	struct ext4_file file;
+
+	(void)state;
+	image_rig_text("d/x", "y");
+	for (unsigned i = 0; i < 4; i++) {
+		case_begin("%s", modes[i]);
+		image_rig_ext("fs", "d", 8, "ext4", "L", NULL, NULL);
+		CHECK(image_rig_run("debugfs", "-w", "-R", modes[i], image_rig_path("fs"), NULL) ==
+		      0);
+		CHECK(open_fs("fs") == 0);
+		CHECK(ext4_list(fs, "/", count_name, NULL) == -EUCLEAN);
+		CHECK(ext4_find(fs, "/", &file) == -EUCLEAN);
+		CHECK(ext4_find(fs, "/.", &file) == -EUCLEAN);
+		CHECK(ext4_find(fs, "/x/", &file) <= 0);
+	}
+}
+
 static void test_reading_without_an_end(void **state)
 {
 	uint8_t *bytes;
@@ -437,6 +459,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_images_that_were_cut_short, up, down),
 		cmocka_unit_test_setup_teardown(test_inodes_that_cannot_be, up, down),
 		cmocka_unit_test_setup_teardown(test_extents_in_a_circle, up, down),
+		cmocka_unit_test_setup_teardown(test_roots_that_cannot_be, up, down),
 		cmocka_unit_test_setup_teardown(test_reading_without_an_end, up, down),
 	};
 
