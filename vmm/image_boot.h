@@ -58,7 +58,7 @@ struct image_boot {
 };
 
 /*
- * 0; or says why and returns -errno: -ENOENT no kernel was found, or skiff-image is not there,
+ * 0; or says why and returns -errno: -ENOENT nothing came out of it, or skiff-image is not there,
  * -ETIMEDOUT, -EPROTO (it ended before its end) ... Warnings are said and kept. Ends with the
  * caller: skiff-image does not outlive it.
  */
