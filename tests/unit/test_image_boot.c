@@ -409,30 +409,47 @@ static const char *proc_value(pid_t pid, const char *file, const char *key)
 	return at;
 }
 
-/* Held in its first line of report by a pipe that is full, it is behind all its fences. */
-static void test_what_the_program_gave_up(void **state)
+/*
+ * The program, held in its first line of report by a pipe that is full: so it is behind all its
+ * fences. The pipe's other end in *@report.
+ */
+static pid_t start_held(int *report)
 {
-	int report[2], k = memfd_create("k", MFD_CLOEXEC), i = memfd_create("i", MFD_CLOEXEC);
+	int ends[2], k = memfd_create("k", MFD_CLOEXEC), i = memfd_create("i", MFD_CLOEXEC);
 	int disk = open(image_rig_path("disk"), O_RDONLY | O_CLOEXEC);
 	static char parent[16], full[65536];
 	char *argv[] = {"skiff-image", "boot", "--parent", parent, "raw:disk", NULL};
 	unsigned tries = 0;
 	pid_t pid;
 
-	(void)state;
 	snprintf(parent, sizeof(parent), "%d", (int)getpid());
-	assert_int_equal(pipe2(report, O_CLOEXEC | O_NONBLOCK), 0);
-	while (write(report[1], full, sizeof(full)) > 0)
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	while (write(ends[1], full, sizeof(full)) > 0)
 		;
-	assert_int_equal(fcntl(report[1], F_SETFL, 0), 0);
+	assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+	assert_int_equal(fcntl(ends[0], F_SETFL, 0), 0);
 	assert_int_equal(
 		companion_start("test", program, argv,
-				(struct companion_fd[]){{report[1], 3}, {k, 4}, {i, 5}, {disk, 6}},
-				4, &pid),
+				(struct companion_fd[]){{ends[1], 3}, {k, 4}, {i, 5}, {disk, 6}}, 4,
+				&pid),
 		0);
-	close(report[1]);
+	close(ends[1]);
+	close(disk);
+	close(k);
+	close(i);
 	while (strcmp(proc_value(pid, "status", "\nSeccomp:"), "2") != 0 && tries++ < 5000)
 		poll(NULL, 0, 1);
+	*report = ends[0];
+	return pid;
+}
+
+static void test_what_the_program_gave_up(void **state)
+{
+	static char got[65536];
+	int report;
+	pid_t pid = start_held(&report);
+
+	(void)state;
 	assert_string_equal(proc_value(pid, "status", "\nSeccomp:"), "2");
 	assert_string_equal(proc_value(pid, "status", "\nNoNewPrivs:"), "1");
 	assert_string_equal(proc_value(pid, "status", "\nCapEff:"), "0000000000000000");
@@ -442,14 +459,50 @@ static void test_what_the_program_gave_up(void **state)
 	assert_int_equal(strncmp(proc_value(pid, "limits", "Max file size"), "1073741824 ", 11), 0);
 	assert_int_equal(strncmp(proc_value(pid, "limits", "Max open files"), "7 ", 2), 0);
 	assert_int_equal(strncmp(proc_value(pid, "limits", "Max core file size"), "0 ", 2), 0);
-	assert_int_equal(fcntl(report[0], F_SETFL, 0), 0);
-	while (read(report[0], full, sizeof(full)) > 0)
+	while (read(report, got, sizeof(got)) > 0)
 		;
 	assert_int_equal(companion_wait(pid), 0);
-	close(report[0]);
-	close(disk);
-	close(k);
-	close(i);
+	close(report);
+}
+
+/* Ctrl-C ends skiff; nobody waits for skiff-image then, and it does not stay. */
+static void test_it_ends_with_its_parent(void **state)
+{
+	int over[2], report = -1;
+	struct pollfd pfd = {0};
+	struct iovec byte = {"x", 1};
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct msghdr msg = {.msg_iov = &byte,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	pid_t middle;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, over), 0);
+	middle = fork();
+	if (middle == 0) {
+		start_held(&report);
+		control.head = (struct cmsghdr){CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+		memcpy(CMSG_DATA(&control.head), &report, sizeof(int));
+		sendmsg(over[1], &msg, 0);
+		pause();
+	}
+	close(over[1]);
+	byte.iov_base = (char[1]){0};
+	assert_int_equal(recvmsg(over[0], &msg, MSG_CMSG_CLOEXEC), 1);
+	memcpy(&pfd.fd, CMSG_DATA(&control.head), sizeof(int));
+	/* Nobody reads it, so it writes still. */
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+	kill(middle, SIGINT);
+	assert_int_equal(companion_wait(middle), 128 + SIGINT);
+	assert_int_equal(poll(&pfd, 1, 5000), 1);
+	assert_int_equal(pfd.revents, POLLHUP);
+	close(pfd.fd);
+	close(over[0]);
 }
 
 /* --- another program in its place ------------------------------------------------------------ */
@@ -556,6 +609,7 @@ int main(void)
 		cmocka_unit_test(test_the_filter),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_what_the_program_gave_up),
+		cmocka_unit_test(test_it_ends_with_its_parent),
 		cmocka_unit_test(test_programs_that_do_otherwise),
 		cmocka_unit_test(test_reports),
 	};
