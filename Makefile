@@ -5,6 +5,7 @@
 #   make test       lint, unit tests, fuzz smoke, boot tests (likewise)
 #   make fuzz       run every fuzz target for FUZZ_SECONDS each (default 60)
 #   make bench-boot boot time and exits beside QEMU's;  make bench-io  disk and network
+#   make bench-cloud    a cloud image to its login;  make bench-qcow2  qcow2 beside raw
 #   make format     clang-format the tree
 #   make clean
 #
@@ -97,7 +98,7 @@ say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all run test fuzz bench-boot bench-io format lint unit tsan boot clean deps
+.PHONY: all run test fuzz bench-boot bench-cloud bench-io bench-qcow2 format lint unit tsan boot clean deps
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -226,7 +227,7 @@ fuzz:
 	$(SUB) $(FUZZ_PROGRAMS)
 	@tests/fuzz/run $(or $(FUZZ_SECONDS),60) $(FUZZ_PROGRAMS)
 
-bench-boot bench-io:
+bench-boot bench-cloud bench-io bench-qcow2:
 	@tests/deps build guest lab bench $(if $(SYSROOT),arm64)
 	$(SUB) all
 	@ARCH=$(ARCH) tests/bench/$(@:bench-%=%)
