@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The result as a table: a row a load, a column a place, the ratios that were asked for at the end.
+ * Pure but for the stream it prints to.
+ */
+#include "vmm/bench/table.h"
+
+#include <string.h>
+
+#include "vmm/bench/bench.h"
+#include "vmm/bench/container.h"
+
+/* Ratios that get a column, where both places take part. */
+static const struct {
+	enum place_kind of, over;
+	const char *title;
+} ratios[] = {
+	{PLACE_VM, PLACE_CONTAINER, "VM/container"},
+	{PLACE_VM, PLACE_HOST, "VM/host"},
+	{PLACE_VM, PLACE_QEMU, "VM/QEMU"},
+};
+
+#define N_RATIOS (sizeof(ratios) / sizeof(ratios[0]))
+
+#define CELL_MIN 13 /* `1234567 (10%)` */
+
+/* Columns of a place, without the two blanks before them. */
+static int width_of(const struct bench *b, unsigned place)
+{
+	int title = (int)strlen(b->titles[place]);
+
+	return title > CELL_MIN ? title : CELL_MIN;
+}
+
+static int has_ratio(const struct bench *b, size_t i)
+{
+	return bench_has_place(b, ratios[i].of) && bench_has_place(b, ratios[i].over);
+}
+
+/* Four digits that mean something, and no exponent. */
+static void print_number(char *text, size_t size, double v)
+{
+	int decimals = v >= 1000 ? 0 : v >= 100 ? 1 : v >= 10 ? 2 : 3;
+
+	snprintf(text, size, "%.*f", decimals, v);
+}
+
+static void print_cell(FILE *out, int width, const struct figures *f)
+{
+	char number[32], text[48];
+
+	print_number(number, sizeof(number), figures_median(f));
+	if (f->n == 0)
+		snprintf(text, sizeof(text), "failed");
+	else if (f->n == 1)
+		snprintf(text, sizeof(text), "%s", number);
+	else
+		snprintf(text, sizeof(text), "%s (%2.0f%%)", number, figures_spread(f) * 100);
+	fprintf(out, "  %*s", width, text);
+}
+
+static void print_head(const struct bench *b, FILE *out, int title_width)
+{
+	fprintf(out, "%-*s %-8s %-6s", title_width, "", "unit", "better");
+	for (unsigned p = 0; p < PLACE_KINDS; p++)
+		if (bench_has_place(b, p))
+			fprintf(out, "  %*s", width_of(b, p), b->titles[p]);
+	for (size_t i = 0; i < N_RATIOS; i++)
+		if (has_ratio(b, i))
+			fprintf(out, "  %12s", ratios[i].title);
+	fputc('\n', out);
+}
+
+static void print_row(const struct bench *b, FILE *out, unsigned load, int title_width)
+{
+	const struct figures *f = b->results[load];
+
+	fprintf(out, "%-*s %-8s %-6s", title_width, loads[load].title, loads[load].unit,
+		loads[load].less_is_better ? "less" : "more");
+	for (unsigned p = 0; p < PLACE_KINDS; p++)
+		if (bench_has_place(b, p))
+			print_cell(out, width_of(b, p), &f[p]);
+	for (size_t i = 0; i < N_RATIOS; i++) {
+		double ratio = figures_ratio(&f[ratios[i].of], &f[ratios[i].over]);
+
+		if (!has_ratio(b, i))
+			continue;
+		if (ratio > 0)
+			fprintf(out, "  %12.3f", ratio);
+		else
+			fprintf(out, "  %12s", "-");
+	}
+	fputc('\n', out);
+}
+
+static const char *environment_value(const struct bench *b, const char *key)
+{
+	const struct environment *e = &b->environment;
+
+	for (unsigned i = 0; i < e->n; i++)
+		if (strcmp(e->item[i].key, key) == 0)
+			return e->item[i].value;
+	return "unknown";
+}
+
+/* What a reader must know before the figures; all of it is in the JSON. */
+static void print_environment(const struct bench *b, FILE *out)
+{
+	static const char *const shown[] = {"cpu", "kernel", "kvm", "governor"};
+	const struct environment *e = &b->environment;
+	const char *before = "  versions    ";
+
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		fprintf(out, "  %-11s %s\n", shown[i], environment_value(b, shown[i]));
+	for (unsigned i = 0; i < e->n; i++) {
+		if (strncmp(e->item[i].key, "version.", 8) != 0)
+			continue;
+		fprintf(out, "%s%s: %s", before, e->item[i].key + 8, e->item[i].value);
+		before = ", ";
+	}
+	fprintf(out, "\n  %-11s %u of the processors; container and VM: %llu MiB of memory\n",
+		"limits", b->o.cpus, (unsigned long long)b->o.memory >> 20);
+	if (bench_has_place(b, PLACE_CONTAINER))
+		fprintf(out, "  %-11s %s; memory %s; the network is the host's\n", "container",
+			b->runtime, container_memory_note(b));
+	if (bench_has_place(b, PLACE_VM) || bench_has_place(b, PLACE_QEMU))
+		fprintf(out, "  %-11s %s\n", "guest", b->o.kernel);
+	if (!b->direct && (bench_has_tool(b, "fio")))
+		fprintf(out, "  %-11s page cache %s\n", "fio",
+			environment_value(b, "page_cache_of_fio"));
+	fputc('\n', out);
+}
+
+void table_print(const struct bench *b, FILE *out)
+{
+	int width = 0;
+
+	for (unsigned i = 0; i < n_loads; i++)
+		if (bench_has_load(b, i) && (int)strlen(loads[i].title) > width)
+			width = (int)strlen(loads[i].title);
+	print_environment(b, out);
+	print_head(b, out, width);
+	for (unsigned i = 0; i < n_loads; i++)
+		if (bench_has_load(b, i))
+			print_row(b, out, i, width);
+	if (b->o.runs > 1)
+		fprintf(out, "\nMedians of %u runs; in brackets (max - min) / median.\n",
+			b->o.runs);
+	else
+		fputs("\nOne run: of the spread nothing is known.\n", out);
+}
