@@ -66,6 +66,10 @@ NETD_LIBS   := -lslirp
 IMAGE := $(filter-out loader/image/main.o,$(call objects,loader/image))
 IMAGE_LIBS := -lext2fs -lcom_err -lcurl -lcrypto -lseccomp
 
+# skiff-bench, which measures: jansson reads what the tools print.
+BENCH := $(filter-out vmm/bench/main.o,$(patsubst %.c,%.o,$(wildcard vmm/bench/*.c)))
+BENCH_LIBS := -ljansson -lm
+
 # All but main.o: what tests and fuzzers link against.
 LIB  := $(VMM) $(LOADER) $(DEVICES) $(BLOCK) $(ARCH_$(ARCH)) $(PORTABLE_$(ARCH))
 LIBS := -luring -lz -ldeflate -llzma -llz4 -lzstd -lbz2 -lcrypt
@@ -74,9 +78,9 @@ LIBS_arm64 := -lfdt
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # A test that wants the fake loop instead of the real one links it by name.
-TEST_LIB := $(sort $(LIB) $(PORTABLE_x86_64) $(PORTABLE_arm64) $(NETD) $(IMAGE)) \
+TEST_LIB := $(sort $(LIB) $(PORTABLE_x86_64) $(PORTABLE_arm64) $(NETD) $(IMAGE) $(BENCH)) \
 	$(patsubst %.c,%.o,$(filter-out tests/lib/fake_loop.c,$(wildcard tests/lib/*.c)))
-TEST_LIBS := $(LIBS) $(LIBS_arm64) $(NETD_LIBS) $(IMAGE_LIBS)
+TEST_LIBS := $(LIBS) $(LIBS_arm64) $(NETD_LIBS) $(IMAGE_LIBS) $(BENCH_LIBS)
 
 # --- how -----------------------------------------------------------------------------------
 
@@ -102,7 +106,7 @@ endif
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-PROGRAMS := $(OUT)/skiff $(OUT)/skiff-netd $(OUT)/skiff-image
+PROGRAMS := $(OUT)/skiff $(OUT)/skiff-netd $(OUT)/skiff-image $(OUT)/skiff-bench
 
 all: $(PROGRAMS)
 
@@ -127,6 +131,11 @@ $(OUT)/bench/%: $(OBJ)/tests/bench/%.o $(addprefix $(OBJ)/,$(LIB) $(NETD))
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LIBS) $(LIBS_$(ARCH)) $(NETD_LIBS)
+
+$(OUT)/skiff-bench: $(addprefix $(OBJ)/,vmm/bench/main.o $(BENCH) vmm/companion.o vmm/config.o \
+		vmm/log.o)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(BENCH_LIBS)
 
 $(OBJ)/devices/net/netd/%.o: MORE = $(NETD_CFLAGS)
 # It carries that file.

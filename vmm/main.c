@@ -24,6 +24,7 @@ enum { EXIT_OK = 0, EXIT_HOST = 1, EXIT_USAGE = 2, EXIT_TRIPLE_FAULT = 3 };
 static int cmd_run(int argc, char **argv);
 static int cmd_check(int argc, char **argv);
 static int cmd_image(int argc, char **argv);
+static int cmd_bench(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
 static int cmd_help(int argc, char **argv);
 
@@ -35,6 +36,7 @@ static const struct command {
 	{"run", cmd_run, "boot a cloud image, or a kernel, in a virtual machine"},
 	{"check", cmd_check, "say whether this host can run one, and what is missing"},
 	{"image", cmd_image, "fetch published images and keep them: skiff image pull ubuntu:24.04"},
+	{"bench", cmd_bench, "measure what a virtual machine costs against a container"},
 	{"version", cmd_version, "print the version"},
 	{"help", cmd_help, "explain a command: skiff help run"},
 };
@@ -125,11 +127,11 @@ static int cmd_check(int argc, char **argv)
 }
 
 /* The companion takes this process's place: signals and terminal are its own. */
-static int cmd_image(int argc, char **argv)
+static int become(const char *what, const char *program, int argc, char **argv)
 {
 	char path[PATH_MAX], **args;
 
-	if (companion_find("image", "skiff-image", path, sizeof(path)))
+	if (companion_find(what, program, path, sizeof(path)))
 		return EXIT_HOST;
 	args = calloc((size_t)argc + 2, sizeof(*args));
 	if (args) {
@@ -137,9 +139,19 @@ static int cmd_image(int argc, char **argv)
 		memcpy(args + 1, argv, (size_t)argc * sizeof(*args));
 		execv(path, args);
 	}
-	log_line(LOG_ERROR, "image: %s: cannot start it: %s", path, strerror(errno));
+	log_line(LOG_ERROR, "%s: %s: cannot start it: %s", what, path, strerror(errno));
 	free(args);
 	return EXIT_HOST;
+}
+
+static int cmd_image(int argc, char **argv)
+{
+	return become("image", "skiff-image", argc, argv);
+}
+
+static int cmd_bench(int argc, char **argv)
+{
+	return become("bench", "skiff-bench", argc, argv);
 }
 
 static int cmd_version(int argc, char **argv)
@@ -164,6 +176,8 @@ static int cmd_help(int argc, char **argv)
 		return check_main(1, (char *[]){"--help", NULL});
 	else if (strcmp(argv[0], "image") == 0)
 		return cmd_image(argc > 1 ? 2 : 1, (char *[]){"help", argc > 1 ? argv[1] : NULL});
+	else if (strcmp(argv[0], "bench") == 0)
+		return cmd_bench(1, (char *[]){"--help"});
 	else
 		printf("usage: skiff %s\n\n%s\n", argv[0], find(argv[0])->summary);
 	return EXIT_OK;
