@@ -23,7 +23,7 @@
 
 int child_find(const char *name, char *path, size_t size)
 {
-	const char *lists[] = {getenv("PATH"), "/usr/bin:/bin", MORE_DIRS};
+	const char *env = getenv("PATH"), *lists[] = {env ? env : "/usr/bin:/bin", MORE_DIRS};
 
 	if (strchr(name, '/'))
 		return snprintf(path, size, "%s", name) < (int)size && access(path, X_OK) == 0

@@ -77,10 +77,10 @@ static int put(FILE *f, const FTSENT *e, const char *name, unsigned ino)
 int cpio_write(const char *what, const char *dir, const char *out)
 {
 	char *roots[] = {(char *)dir, NULL};
-	FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
 	FILE *f = fopen(out, "we");
+	FTS *tree = f ? fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR, NULL) : NULL;
 	unsigned ino = 1;
-	int r = tree && f ? 0 : -errno;
+	int r = tree ? 0 : -errno;
 	FTSENT *e;
 
 	while (r == 0 && (e = fts_read(tree))) {

@@ -179,6 +179,10 @@ unsigned loads_select(const char *what, const char *list)
 		size_t len = strcspn(list, ",");
 		unsigned more;
 
+		if (len == 0) {
+			list++;
+			continue;
+		}
 		snprintf(word, sizeof(word), "%.*s", (int)(len < 63 ? len : 63), list);
 		more = named(word);
 		if (!more)

@@ -229,7 +229,7 @@ static int check(const struct bench_options *o)
 	if ((uint64_t)o->size_mib * 3 * MIB > o->memory)
 		return log_fail(-EINVAL,
 				"bench: --memory: too little to hold files of %u MiB: give "
-				"more",
+				"more, or --quick",
 				o->size_mib);
 	return 0;
 }

@@ -36,39 +36,55 @@ static int needs_vm(const struct bench *b)
 
 /* --- what must be there ----------------------------------------------------------------------- */
 
-static int need(int wanted, const char *program, const char *package)
+/* Programs that are not there, and the Debian packages they are in. */
+struct missing {
+	char programs[256], packages[256];
+	unsigned n;
+};
+
+static void need(struct missing *m, int wanted, const char *program, const char *package)
 {
+	size_t p = strlen(m->programs), q = strlen(m->packages);
 	char path[PATH_MAX];
 
 	if (!wanted || child_find(program, path, sizeof(path)) == 0)
-		return 0;
-	return log_fail(-ENOENT, "bench: %s is not installed: `sudo apt install %s`", program,
-			package);
+		return;
+	snprintf(m->programs + p, sizeof(m->programs) - p, "%s%s", m->n ? ", " : "", program);
+	snprintf(m->packages + q, sizeof(m->packages) - q, " %s", package);
+	m->n++;
 }
 
-/* All that are missing are named, not just the first. */
 static int check_tools(const struct bench *b)
 {
+	static const char *const tools[] = {"sysbench", "fio", "iperf3"};
 	const char *container = b->o.container;
-	int r = need(bench_has_tool(b, "sysbench"), "sysbench", "sysbench");
+	struct missing m = {.n = 0};
 
-	r |= need(bench_has_tool(b, "fio"), "fio", "fio");
-	r |= need(bench_has_tool(b, "iperf3"), "iperf3", "iperf3");
-	r |= need(needs_vm(b), "mke2fs", "e2fsprogs");
-	r |= need(bench_has_place(b, PLACE_QEMU), vm_qemu_program(), vm_qemu_package());
+	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++)
+		need(&m, bench_has_tool(b, tools[i]), tools[i], tools[i]);
+	need(&m, needs_vm(b), "mke2fs", "e2fsprogs");
+	need(&m, bench_has_place(b, PLACE_QEMU), vm_qemu_program(), vm_qemu_package());
 	if (container && strcmp(container, "namespaces") != 0)
-		r |= need(bench_has_place(b, PLACE_CONTAINER), container, container);
-	return r ? -ENOENT : 0;
+		need(&m, bench_has_place(b, PLACE_CONTAINER), container, container);
+	if (m.n == 0)
+		return 0;
+	return log_fail(-ENOENT, "bench: not installed: %s: `sudo apt install%s`", m.programs,
+			m.packages);
 }
 
-/* The chart is worth a word now and not an hour's work: the rest goes on. */
+/* The chart is worth a word now, not after an hour's work: the rest goes on. */
 static void check_chart(struct bench *b)
 {
-	if (b->o.chart && need(1, "gnuplot", "gnuplot-nox") < 0) {
-		log_line(LOG_WARN, "bench: --chart: no chart will be drawn");
-		b->o.chart = NULL;
-		b->failed = 1;
-	}
+	struct missing m = {.n = 0};
+
+	need(&m, b->o.chart != NULL, "gnuplot", "gnuplot-nox");
+	if (m.n == 0)
+		return;
+	log_line(LOG_WARN,
+		 "bench: --chart: not installed: gnuplot: `sudo apt install gnuplot-nox`; "
+		 "no chart will be drawn");
+	b->o.chart = NULL;
+	b->failed = 1;
 }
 
 static int check_cpus(const struct bench *b)
