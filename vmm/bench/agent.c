@@ -50,7 +50,8 @@ static void answer(const struct agent *a, const char *fmt, ...)
 /* Runs @w; 0, or a negative number when the question has been answered. */
 static int run_tool(struct agent *a, struct words *w)
 {
-	struct child_spec spec = {.argv = w->v, .in = -1};
+	/* A container's runtime may have undone what was set outside. */
+	struct child_spec spec = {.argv = w->v, .in = -1, .cpus = a->settings.cpus};
 	char said[200];
 	int status;
 

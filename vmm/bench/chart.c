@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "vmm/bench/bench.h"
 #include "vmm/bench/child.h"
@@ -204,8 +203,6 @@ int chart_draw(const struct bench *b, const char *dir)
 	char out[PATH_MAX];
 	int r = 0;
 
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-		return log_fail(-errno, "bench: --chart: cannot make %s: %s", dir, strerror(errno));
 	if (strpbrk(dir, "\"\\"))
 		return log_fail(-EINVAL, "bench: --chart: %s: no quotes and backslashes, please",
 				dir);

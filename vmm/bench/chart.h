@@ -5,8 +5,8 @@
 struct bench;
 
 /*
- * Draws @dir/bench.svg and @dir/bench.png, which @dir is made for: how fast each place is beside
- * the first one. 0, or -errno after one sentence.
+ * Draws bench.svg and bench.png into the directory @dir: how fast each place is beside the first
+ * one. 0, -ECANCELED, or -errno after one sentence.
  */
 int chart_draw(const struct bench *b, const char *dir);
 

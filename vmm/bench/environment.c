@@ -19,6 +19,7 @@
 
 #include "vmm/bench/bench.h"
 #include "vmm/bench/child.h"
+#include "vmm/bench/container.h"
 #include "vmm/bench/vm.h"
 
 #define CPU_DIR "/sys/devices/system/cpu/"
@@ -115,10 +116,11 @@ static void read_kernel(struct environment *e)
 		first_line("/sys/kernel/mm/transparent_hugepage/enabled", line, sizeof(line)));
 }
 
+/* Each that matters here, and in one line which are open. */
 static void read_mitigations(struct environment *e)
 {
 	DIR *d = opendir(CPU_DIR "vulnerabilities");
-	char path[300], line[160], key[40];
+	char path[300], line[160], key[40], open[160] = "";
 	struct dirent *f;
 
 	while (d && (f = readdir(d))) {
@@ -130,9 +132,28 @@ static void read_mitigations(struct environment *e)
 			continue;
 		snprintf(key, sizeof(key), "mitigation.%.28s", f->d_name);
 		environment_add(e, key, "%s", line);
+		if (strncmp(line, "Vulnerable", 10) == 0) {
+			size_t used = strlen(open);
+
+			snprintf(open + used, sizeof(open) - used, " %.40s", f->d_name);
+		}
 	}
 	if (d)
 		closedir(d);
+	environment_add(e, "mitigations", "%s%s", *open ? "missing for" : "all there are", open);
+}
+
+static void read_places(struct environment *e, const struct bench *b)
+{
+	if (bench_has_place(b, PLACE_CONTAINER)) {
+		environment_add(e, "container.runtime", "%s", b->runtime);
+		environment_add(e, "container.memory", "%s", container_memory_note(b));
+		environment_add(e, "container.network", "the host's");
+	}
+	if (bench_has_place(b, PLACE_VM) || bench_has_place(b, PLACE_QEMU)) {
+		environment_add(e, "guest.kernel", "%s", b->o.kernel);
+		environment_add(e, "guest.modules", "%s", b->o.modules);
+	}
 }
 
 /* The first line that `TOOL --version` prints. */
@@ -180,5 +201,6 @@ void environment_read(struct environment *e, const struct bench *b)
 	environment_add(e, "page_cache_of_fio", "%s",
 			b->direct ? "passed by (O_DIRECT)"
 				  : "used: the file system of --dir has no O_DIRECT");
+	read_places(e, b);
 	read_versions(e, b);
 }

@@ -60,10 +60,10 @@ static int report(struct bench *b)
 
 	if (!json_only)
 		table_print(b, stdout);
-	if (b->o.json && report_write(b, b->o.json) < 0)
-		r = -EIO;
-	if (b->o.chart && chart_draw(b, b->o.chart) < 0)
-		r = -EIO;
+	if (b->o.json)
+		r = report_write(b, b->o.json);
+	if (b->o.chart && r == 0)
+		r = chart_draw(b, b->o.chart);
 	return r;
 }
 

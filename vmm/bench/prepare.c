@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "vmm/bench/bench.h"
@@ -87,6 +88,25 @@ static void check_chart(struct bench *b)
 	b->failed = 1;
 }
 
+/* What the result is written to is tried before it is there, too. */
+static int check_outputs(const struct bench *b)
+{
+	const char *json = b->o.json, *chart = b->o.chart;
+	int fd;
+
+	if (json && strcmp(json, "-") != 0) {
+		fd = open(json, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		if (fd < 0)
+			return log_fail(-errno, "bench: --json: cannot write %s: %s", json,
+					strerror(errno));
+		close(fd);
+	}
+	if (chart && mkdir(chart, 0755) < 0 && errno != EEXIST)
+		return log_fail(-errno, "bench: --chart: cannot make %s: %s", chart,
+				strerror(errno));
+	return 0;
+}
+
 static int check_cpus(const struct bench *b)
 {
 	cpu_set_t set;
@@ -130,7 +150,25 @@ int prepare_check(struct bench *b)
 		r = vm_find_kernel(b);
 	if (r == 0)
 		check_chart(b);
-	return r;
+	return r < 0 ? r : check_outputs(b);
+}
+
+/* About what the root, images and files of loads will take. */
+static int check_space(const struct bench *b, const char *from, const char *dir)
+{
+	unsigned long long need_mib, free_mib;
+	struct statvfs fs;
+
+	if (statvfs(dir, &fs) < 0)
+		return log_fail(-errno, "bench: %s: %s: %s", from, dir, strerror(errno));
+	free_mib = (unsigned long long)fs.f_bavail * fs.f_frsize >> 20;
+	need_mib = 200 + (unsigned)__builtin_popcount(b->o.places) * (2ull * b->o.size_mib + 150);
+	if (free_mib >= need_mib)
+		return 0;
+	return log_fail(-ENOSPC,
+			"bench: %s: %s: %llu MiB are free and about %llu are needed: give another "
+			"directory by --dir",
+			from, dir, free_mib, need_mib);
 }
 
 /* --- what is made ----------------------------------------------------------------------------- */
@@ -145,13 +183,17 @@ static int make_work(struct bench *b)
 		dir = getenv("TMPDIR");
 		from = "TMPDIR";
 	}
-	if (!dir || !*dir)
+	if (!dir || !*dir) {
 		dir = "/var/tmp";
+		from = "--dir";
+	}
 	if (!realpath(dir, path))
 		return log_fail(-errno, "bench: %s: %s: %s", from, dir, strerror(errno));
 	if (strlen(path) > 2000 || strpbrk(path, ",\n"))
 		return log_fail(-EINVAL, "bench: %s: %s: no commas and no very long paths, please",
 				from, dir);
+	if (check_space(b, from, path) < 0)
+		return -ENOSPC;
 	snprintf(b->work, sizeof(b->work), "%.2000s/skiff-bench.XXXXXX", path);
 	if (!mkdtemp(b->work)) {
 		b->work[0] = '\0';

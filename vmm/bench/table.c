@@ -106,7 +106,7 @@ static const char *environment_value(const struct bench *b, const char *key)
 /* What a reader must know before the figures; all of it is in the JSON. */
 static void print_environment(const struct bench *b, FILE *out)
 {
-	static const char *const shown[] = {"cpu", "kernel", "kvm", "governor"};
+	static const char *const shown[] = {"cpu", "kernel", "kvm", "governor", "mitigations"};
 	const struct environment *e = &b->environment;
 	const char *before = "  versions    ";
 
@@ -118,8 +118,8 @@ static void print_environment(const struct bench *b, FILE *out)
 		fprintf(out, "%s%s: %s", before, e->item[i].key + 8, e->item[i].value);
 		before = ", ";
 	}
-	fprintf(out, "\n  %-11s %u of the processors; container and VM: %llu MiB of memory\n",
-		"limits", b->o.cpus, (unsigned long long)b->o.memory >> 20);
+	fprintf(out, "\n  %-11s %u CPU for each; container and VM: %llu MiB of memory\n", "limits",
+		b->o.cpus, (unsigned long long)b->o.memory >> 20);
 	if (bench_has_place(b, PLACE_CONTAINER))
 		fprintf(out, "  %-11s %s; memory %s; the network is the host's\n", "container",
 			b->runtime, container_memory_note(b));

@@ -53,9 +53,10 @@ int vm_check(const struct bench *b)
 	static char text[65536];
 	const char *verdict;
 	json_t *report;
+	int r = child_capture(&spec, b->stop_fd, text, sizeof(text));
 
-	if (child_capture(&spec, b->stop_fd, text, sizeof(text)) == 0)
-		return 0;
+	if (r == 0 || r == -ECANCELED)
+		return r;
 	report = json_loads(text, 0, NULL);
 	verdict = json_string_value(json_object_get(report, "verdict"));
 	log_line(LOG_ERROR,

@@ -6,7 +6,8 @@
 
 struct bench;
 
-/* Can this host's KVM run Linux? Asks `skiff check`. 0, or -ENOTSUP after one sentence. */
+/* Can this host's KVM run Linux? Asks `skiff check`. 0, -ECANCELED, or -ENOTSUP after a sentence.
+ */
 int vm_check(const struct bench *b);
 
 /* Finds the kernel and its modules into @b->o: 0, or -errno after one sentence. */
