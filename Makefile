@@ -67,7 +67,7 @@ IMAGE := $(filter-out loader/image/main.o,$(call objects,loader/image))
 IMAGE_LIBS := -lext2fs -lcom_err -lcurl -lcrypto -lseccomp
 
 # skiff-bench, which measures: jansson reads what the tools print.
-BENCH := $(filter-out vmm/bench/main.o,$(patsubst %.c,%.o,$(wildcard vmm/bench/*.c)))
+BENCH := $(filter-out vmm/bench/main.o,$(call objects,vmm/bench))
 BENCH_LIBS := -ljansson -lm
 
 # All but main.o: what tests and fuzzers link against.
@@ -132,8 +132,8 @@ $(OUT)/bench/%: $(OBJ)/tests/bench/%.o $(addprefix $(OBJ)/,$(LIB) $(NETD))
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LIBS) $(LIBS_$(ARCH)) $(NETD_LIBS)
 
-$(OUT)/skiff-bench: $(addprefix $(OBJ)/,vmm/bench/main.o $(BENCH) vmm/companion.o vmm/config.o \
-		vmm/log.o)
+$(OUT)/skiff-bench: $(addprefix $(OBJ)/,vmm/bench/main.o $(BENCH) vmm/companion.o vmm/log.o \
+		vmm/nearest.o vmm/size.o)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(BENCH_LIBS)
 

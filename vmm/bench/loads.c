@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "vmm/config.h"
 #include "vmm/log.h"
+#include "vmm/nearest.h"
 
 #define FILEIO "sysbench fileio --file-num=4 --file-total-size={size}M "
 #define FIO                                                                              \
@@ -159,7 +159,7 @@ static unsigned no_such(const char *what, const char *word)
 
 	for (unsigned i = 0; i < n_loads; i++)
 		names[i] = loads[i].name;
-	near = config_nearest(word, names);
+	near = nearest_word(word, names);
 	if (near)
 		log_line(LOG_ERROR, "%s: %s: no such load: did you mean %s?", what, word, near);
 	else

@@ -13,8 +13,9 @@
 
 #include "vmm/bench/container.h"
 #include "vmm/bench/loads.h"
-#include "vmm/config.h"
 #include "vmm/log.h"
+#include "vmm/nearest.h"
+#include "vmm/size.h"
 
 #define MIB ((uint64_t)1 << 20)
 
@@ -56,7 +57,7 @@ static int set_cpus(struct bench_options *o, const char *arg)
 
 static int set_memory(struct bench_options *o, const char *arg)
 {
-	if (config_parse_size(arg, &o->memory) < 0 || o->memory % MIB)
+	if (size_parse(arg, &o->memory) < 0 || o->memory % MIB)
 		return log_fail(-EINVAL, "bench: --memory: %s: give a size such as 1G", arg);
 	if (o->memory < 256 * MIB)
 		return log_fail(-EINVAL,
@@ -202,7 +203,7 @@ static int unknown(const char *word)
 	for (size_t i = 0; i < N_OPTIONS; i++)
 		names[i] = options[i].name;
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(word, "="), word);
-	near = config_nearest(name, names);
+	near = nearest_word(name, names);
 	if (word[0] == '-' && near)
 		return log_fail(-EINVAL, "bench: %s: no such option: did you mean %s?", word, near);
 	return log_fail(-EINVAL, "bench: %s: no such option: see `skiff help bench`", word);
