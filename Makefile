@@ -137,6 +137,10 @@ $(OUT)/skiff-bench: $(addprefix $(OBJ)/,vmm/bench/main.o $(BENCH) vmm/companion.
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(BENCH_LIBS)
 
+$(OUT)/bench-start: $(addprefix $(OBJ)/,tests/bench/start.o $(LIB))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(LIBS) $(LIBS_$(ARCH))
+
 $(OBJ)/devices/net/netd/%.o: MORE = $(NETD_CFLAGS)
 # It carries that file.
 $(addsuffix /loader/image/catalogue_text.o,$(OBJ) build/asan build/tsan build/fuzz): \

@@ -28,12 +28,17 @@
 
 #define LOOP_ENTRIES 256
 
-uint64_t machine_now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t machine_now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 const char *machine_cmdline(const struct machine *m)
@@ -108,7 +113,7 @@ static int load_files(struct machine *m)
 		.initrd_len = 0,
 		.random = random_u64,
 	};
-	uint64_t start = machine_now_ns();
+	uint64_t start = machine_now_ns(), start_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	int r;
 
 	if (m->initrd_fd >= 0) {
@@ -123,6 +128,7 @@ static int load_files(struct machine *m)
 		r = load_initrd(m->initrd_fd, m->config->initrd, &m->image, &m->mem,
 				arch_initrd_floor(m), &m->initrd, &m->initrd_len);
 	m->load_ns = machine_now_ns() - start;
+	m->load_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - start_cpu;
 	return r;
 }
 

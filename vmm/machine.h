@@ -55,6 +55,7 @@ struct machine {
 	enum machine_end end; /* lock held */
 	/* For --stats, CLOCK_MONOTONIC; 0: did not happen. */
 	uint64_t start_ns, load_ns, first_run_ns, first_byte_ns;
+	uint64_t load_cpu_ns; /* of load_ns, this process's CPU time */
 	uint64_t exits[VCPU_EXITS];
 	unsigned boots;
 };
