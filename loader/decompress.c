@@ -8,21 +8,19 @@
 
 #include <bzlib.h>
 #include <errno.h>
-#include <lz4.h>
 #include <lz4frame.h>
 #include <lzma.h>
+#include <string.h>
 #include <zlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include "loader/le.h"
+#include "loader/lz4_legacy.h"
 
 /* A dictionary of 128 MiB is the most that a kernel build asks of xz; the rest is the decoder. */
-#define XZ_MEMORY_MAX    (160ULL << 20)
+#define XZ_MEMORY_MAX   (160ULL << 20)
 
-#define LZ4_LEGACY_MAGIC 0x184c2102
-#define LZ4_LEGACY_BLOCK (8 << 20)
-#define LZMA_HEADER_LEN  13
+#define LZMA_HEADER_LEN 13
 
 static const struct {
 	enum decompress_format format;
@@ -135,37 +133,6 @@ static int unpack_lzma_alone(const uint8_t *src, size_t len, uint8_t *dst, size_
 	return unpack_lzma(&s, src, len, dst, cap, out);
 }
 
-/* Magic, then blocks of up to 8 MiB, each after its packed length, until the input ends. */
-static int unpack_lz4_legacy(const uint8_t *src, size_t len, uint8_t *dst, size_t cap, size_t *out)
-{
-	*out = 0;
-	while (len > 0) {
-		size_t room = cap - *out;
-		uint32_t packed;
-		int n;
-
-		if (len < 4)
-			return -EBADMSG;
-		packed = le32_get(src);
-		src += 4;
-		len -= 4;
-		if (packed == LZ4_LEGACY_MAGIC) /* the first one, or another stream joined on */
-			continue;
-		if (packed == 0 || packed > len || packed > LZ4_COMPRESSBOUND(LZ4_LEGACY_BLOCK))
-			return -EBADMSG;
-		if (room > LZ4_LEGACY_BLOCK)
-			room = LZ4_LEGACY_BLOCK;
-		n = LZ4_decompress_safe((const char *)src, (char *)dst + *out, (int)packed,
-					(int)room);
-		if (n < 0)
-			return -EBADMSG;
-		*out += (size_t)n;
-		src += packed;
-		len -= packed;
-	}
-	return 0;
-}
-
 static int unpack_lz4(const uint8_t *src, size_t len, uint8_t *dst, size_t cap, size_t *out)
 {
 	const LZ4F_decompressOptions_t opt = {.stableDst = 1};
@@ -264,7 +231,7 @@ int decompress(const void *src, size_t len, void *dst, size_t cap, size_t *out)
 	case DECOMPRESS_LZMA:
 		return unpack_lzma_alone(src, len, dst, cap, out);
 	case DECOMPRESS_LZ4_LEGACY:
-		return unpack_lz4_legacy(src, len, dst, cap, out);
+		return lz4_legacy_unpack(src, len, dst, cap, out);
 	case DECOMPRESS_LZ4:
 		return unpack_lz4(src, len, dst, cap, out);
 	case DECOMPRESS_ZSTD:

@@ -191,6 +191,49 @@ static void lz4_legacy_has_several_blocks(void **state)
 	free(plain);
 }
 
+static void lz4_legacy_blocks_are_unpacked_whole_or_refused(void **state)
+{
+	size_t len = (40 << 20) + 777, packed_len, got, at = 4;
+	uint8_t *plain = content(len);
+	uint8_t *packed = compress_bytes(DECOMPRESS_LZ4_LEGACY, plain, len, &packed_len);
+
+	(void)state;
+	assert_int_equal(unpack(packed, packed_len, len, plain, &got), 0);
+	assert_int_equal(got, len);
+	/* More room than is needed is left alone; less is found out. */
+	assert_int_equal(unpack(packed, packed_len, len + (9 << 20), plain, &got), 0);
+	assert_int_equal(got, len);
+	assert_int_equal(unpack(packed, packed_len, len - 1, NULL, &got), -EBADMSG);
+	assert_int_equal(unpack(packed, packed_len, 8 << 20, NULL, &got), -EBADMSG);
+	/* The third block claims more than there is. */
+	at += 4 + le32_get(packed + at);
+	at += 4 + le32_get(packed + at);
+	memset(packed + at + 4, 0xff, le32_get(packed + at));
+	assert_int_equal(unpack(packed, packed_len, len, NULL, &got), -EBADMSG);
+	free(packed);
+	free(plain);
+}
+
+/* Nobody says that only the last block may be short. */
+static void short_lz4_legacy_blocks_are_put_together(void **state)
+{
+	uint8_t *plain = content(6000), two[20000];
+	size_t a, b, got;
+	uint8_t *first = compress_bytes(DECOMPRESS_LZ4_LEGACY, plain, 2500, &a);
+	uint8_t *second = compress_bytes(DECOMPRESS_LZ4_LEGACY, plain + 2500, 3500, &b);
+
+	(void)state;
+	memcpy(two, first, a);
+	memcpy(two + a, second + 4, b - 4); /* without its magic */
+	assert_int_equal(unpack(two, a + b - 4, 6000, plain, &got), 0);
+	assert_int_equal(got, 6000);
+	assert_int_equal(unpack(two, a + b - 4, 20 << 20, plain, &got), 0);
+	assert_int_equal(got, 6000);
+	free(first);
+	free(second);
+	free(plain);
+}
+
 static void lz4_legacy_streams_may_be_joined(void **state)
 {
 	uint8_t *plain = content(6000), two[20000];
@@ -254,6 +297,8 @@ int main(void)
 		cmocka_unit_test(checksums_are_checked),
 		cmocka_unit_test(bytes_after_the_end_are_not_looked_at),
 		cmocka_unit_test(lz4_legacy_has_several_blocks),
+		cmocka_unit_test(lz4_legacy_blocks_are_unpacked_whole_or_refused),
+		cmocka_unit_test(short_lz4_legacy_blocks_are_put_together),
 		cmocka_unit_test(lz4_legacy_streams_may_be_joined),
 		cmocka_unit_test(an_empty_or_huge_lz4_block_is_corrupt),
 		cmocka_unit_test(a_dictionary_past_the_limit_is_refused),
