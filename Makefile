@@ -72,7 +72,10 @@ BENCH_LIBS := -ljansson -lm
 
 # All but main.o: what tests and fuzzers link against.
 LIB  := $(VMM) $(LOADER) $(DEVICES) $(BLOCK) $(ARCH_$(ARCH)) $(PORTABLE_$(ARCH))
-LIBS := -luring -lz -ldeflate -llzma -llz4 -lzstd -lbz2 -lcrypt
+# Linked in where there are archives of them: nothing to find, map and relocate at each start.
+archived = $(foreach l,$(1),$(if $(filter /%,$(shell \
+	$(CC) $(CROSS) -print-file-name=lib$(l).a)),-l:lib$(l).a,-l$(l)))
+LIBS := $(call archived,uring z deflate lzma lz4 zstd bz2 crypt)
 LIBS_arm64 := -lfdt
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
