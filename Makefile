@@ -7,6 +7,7 @@
 #   make bench-boot boot time and exits beside QEMU's;  make bench-io  disk and network
 #   make bench-cloud    a cloud image to its login;  make bench-qcow2  qcow2 beside raw
 #   make format     clang-format the tree
+#   make install PREFIX=/usr/local
 #   make clean
 #
 # ARCH=arm64 cross-builds; CC=clang works; V=1 shows commands; WERROR=1 makes warnings errors.
@@ -88,6 +89,7 @@ TEST_LIBS := $(LIBS) $(LIBS_arm64) $(NETD_LIBS) $(IMAGE_LIBS) $(BENCH_LIBS)
 # --- how -----------------------------------------------------------------------------------
 
 CFLAGS   ?= -O2 -g
+PREFIX   ?= /usr/local
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes -Wimplicit-fallthrough
 STD      := -std=gnu11 -D_GNU_SOURCE -DSKIFF_VERSION='"$(VERSION)"' -I. $(CROSS)
 # $(1) if the compiler knows it.
@@ -105,7 +107,7 @@ say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all run test fuzz bench-boot bench-cloud bench-io bench-qcow2 format lint unit tsan boot clean deps
+.PHONY: all install run test fuzz bench-boot bench-cloud bench-io bench-qcow2 format lint unit tsan boot clean deps
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -251,6 +253,10 @@ bench-boot bench-cloud bench-io bench-qcow2:
 FORMATTED := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 format:
 	clang-format -i $(FORMATTED)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 
 clean:
 	rm -rf build
