@@ -105,26 +105,27 @@ static int failed(struct image_store *s, const char *what)
 
 /* --- opening --------------------------------------------------------------------------------- */
 
-/* mkdir -p; the last one is for the user alone. */
-static int make_path(char *path)
+/* 0700 is what the XDG base directory specification wants of all of them. */
+int image_store_make_dirs(const char *path)
 {
-	for (char *p = path + 1; *p; p++) {
-		if (*p != '/')
+	char part[PATH_MAX];
+	size_t n = strlen(path);
+
+	if (n >= sizeof(part))
+		return log_fail(-ENAMETOOLONG, "image: %s: is too long a path", path);
+	for (size_t i = 1; i <= n; i++) {
+		if (path[i] != '/' && path[i] != '\0')
 			continue;
-		*p = '\0';
-		if (mkdir(path, 0777) && errno != EEXIST) {
+		memcpy(part, path, i);
+		part[i] = '\0';
+		if (mkdir(part, 0700) && errno != EEXIST) {
 			int r = -errno;
 
-			log_line(LOG_ERROR, "image: %s: %s", path, strerror(-r));
-			*p = '/';
-			return r;
+			return log_fail(r,
+					"image: cannot make %s: %s: set XDG_DATA_HOME to where you "
+					"may write",
+					part, strerror(-r));
 		}
-		*p = '/';
-	}
-	if (mkdir(path, 0700) && errno != EEXIST) {
-		int r = -errno;
-
-		return log_fail(r, "image: %s: %s", path, strerror(-r));
 	}
 	return 0;
 }
@@ -137,7 +138,7 @@ int image_store_open(struct image_store *s, int make)
 	s->fd = -1;
 	r = image_store_home("images", s->dir, sizeof(s->dir));
 	if (!r && make)
-		r = make_path(s->dir);
+		r = image_store_make_dirs(s->dir);
 	if (r)
 		return r;
 	s->fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -42,6 +42,12 @@ struct image_store {
 /* The path of $XDG_DATA_HOME/skiff/@what (`~/.local/share` by default). 0 or -errno, said. */
 int image_store_home(const char *what, char *path, size_t size);
 
+/*
+ * Makes directory @path and those above it that are not there, for the user alone. 0 or -errno,
+ * said.
+ */
+int image_store_make_dirs(const char *path);
+
 /* "amd64" or "arm64": this host's, or what @name means (x86_64, aarch64 too); NULL if unknown. */
 const char *image_store_host_arch(void);
 const char *image_store_arch(const char *name);
