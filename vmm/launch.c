@@ -146,7 +146,7 @@ static int make_disk(struct launch *l)
 				wanted, l->image.size);
 	what.size = size > l->image.size ? size : l->image.size;
 	r = qcow2_create(&what);
-	return r == 0 ? machine_dir_keep(&l->dir, l->image.path, what.backing_format) : r;
+	return r == 0 ? machine_dir_keep(&l->dir, l->image.path, what.backing_format, 0, 0) : r;
 }
 
 /* The disk is there: it may have to grow, and it stays over the image that it was made over. */

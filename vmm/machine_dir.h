@@ -10,26 +10,34 @@
  * What is kept of a machine that was started from an image, in a directory of its own:
  *
  *   $XDG_DATA_HOME/skiff/machines/NAME/disk.qcow2	what the guest has changed, over the image
- *				       image		two lines: the image's path and format
+ *				       image		the image: its path, its format, and of its
+ *							file the size and time of the last change
  *				       uuid		what the guest knows itself by
+ *				       user		the login name of its user
  *				       id_ed25519	a key to log in with, if you have none
  *				       lock		held while the machine runs
  *
- * `image` is written last: without it the machine is new and its disk, if there is one, is what was
- * left when it was being made.
+ * `image` is written last: without it the machine is new, and what else is there is what was left
+ * when it was being made. Files of other names are a person's: they stay, and so does a directory
+ * that holds one. `machines/.lock` is held while a directory comes into being or goes.
  */
 #define MACHINE_NAME_MAX 63 /* bytes: it becomes the guest's host name */
+#define MACHINE_USER_MAX 32 /* bytes: useradd takes no more */
 
 struct machine_dir {
 	char name[MACHINE_NAME_MAX + 1];
 	char path[PATH_MAX]; /* absolute */
 	char disk[PATH_MAX];
 	uint8_t uuid[16];
-	uint8_t is_new;
+	uint8_t is_new; /* not kept yet */
 	uint8_t ephemeral;
-	char image[PATH_MAX]; /* is_new: "" */
-	char image_format[8]; /* "raw" or "qcow2" */
-	int lock_fd;
+	uint8_t is_open;
+	char image[PATH_MAX];
+	char image_format[8];            /* "raw" or "qcow2" */
+	uint64_t image_size;             /* bytes of its file; 0: not known */
+	int64_t image_mtime_ns;          /* since 1970 */
+	char user[MACHINE_USER_MAX + 1]; /* "": none */
+	int home_fd, dir_fd, lock_fd;
 };
 
 /*
@@ -40,18 +48,37 @@ void machine_dir_name(const char *image, char name[MACHINE_NAME_MAX + 1]);
 
 /*
  * Opens the directory of machine @name, which it makes if need be, and locks it. 0; -EINVAL for a
- * name that is no host name, -EBUSY if the machine runs, or -errno; after one sentence. An
- * @ephemeral one has a directory of its own that nobody else sees; what earlier ones that were
- * killed have left is removed.
+ * name that is no host name or a file in it that is damaged, -ELOOP if it is a symbolic link, which
+ * is not followed, -EBUSY if the machine runs, or -errno; after one sentence. An @ephemeral one has
+ * a directory of its own that nobody else sees. What ephemeral ones that were killed have left is
+ * removed.
  */
 int machine_dir_open(struct machine_dir *d, const char *name, int ephemeral);
 
-/* The disk is there, over that image: from now on the machine is kept. 0 or -errno, said. */
-int machine_dir_keep(struct machine_dir *d, const char *image, const char *format);
+/*
+ * From now on the machine is kept, over that image: an absolute path, "raw" or "qcow2", and its
+ * file's size in bytes and time of last change; size 0 of what has none, as a block device. Call it
+ * last, once nothing else can fail: the disk is made, the kernel found, the seed made. 0 or -errno,
+ * said; the machine is then still new.
+ */
+int machine_dir_keep(struct machine_dir *d, const char *image, const char *format, uint64_t size,
+		     int64_t mtime_ns);
 
 /*
- * Gives the lock back. A directory without anything to keep goes: an ephemeral machine's, a new
- * one's that was not kept. May be called on a zeroed struct, and twice.
+ * Whether the disk was made over that image file, as it is now. The size and time are not compared
+ * where they were not known when the machine was kept, nor those of a file of the store, which is
+ * named by its content.
+ */
+int machine_dir_is_over(const struct machine_dir *d, const char *image, uint64_t size,
+			int64_t mtime_ns);
+
+/* Writes down who the guest's user is; of a new machine before it is kept. 0 or -errno, said. */
+int machine_dir_set_user(struct machine_dir *d, const char *user);
+
+/*
+ * Gives the lock back. What is not to be kept goes: an ephemeral machine's files, and a new one's,
+ * which is any until machine_dir_keep(); then their directory, if that was all. May be called on a
+ * zeroed struct, on one whose opening failed, and twice.
  */
 void machine_dir_close(struct machine_dir *d);
 
