@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
@@ -129,6 +130,18 @@ static int set_up_disks(struct launch *l)
 
 /* --- the machine's disk ---------------------------------------------------------------------- */
 
+/* What tells the image's file from one that takes its place; 0 for a device, which has neither. */
+static int stamp_image(const struct launch *l, uint64_t *size, int64_t *mtime_ns)
+{
+	struct stat st;
+
+	if (stat(l->image.path, &st))
+		return log_fail(-errno, "run: %s: %s", l->image.path, strerror(errno));
+	*size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+	*mtime_ns = st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec;
+	return 0;
+}
+
 static int make_disk(struct launch *l)
 {
 	uint64_t wanted = l->config.disk_size, size = wanted ? wanted : DISK_SIZE;
@@ -137,6 +150,8 @@ static int make_disk(struct launch *l)
 		.backing = l->image.path,
 		.backing_format = l->image.qcow2 ? "qcow2" : "raw",
 	};
+	uint64_t bytes;
+	int64_t mtime_ns;
 	int r;
 
 	if (wanted && wanted < l->image.size)
@@ -145,8 +160,12 @@ static int make_disk(struct launch *l)
 				" and cannot shrink: give at least that",
 				wanted, l->image.size);
 	what.size = size > l->image.size ? size : l->image.size;
-	r = qcow2_create(&what);
-	return r == 0 ? machine_dir_keep(&l->dir, l->image.path, what.backing_format, 0, 0) : r;
+	r = stamp_image(l, &bytes, &mtime_ns);
+	if (r == 0)
+		r = qcow2_create(&what);
+	return r == 0 ? machine_dir_keep(&l->dir, l->image.path, what.backing_format, bytes,
+					 mtime_ns)
+		      : r;
 }
 
 /* The disk is there: it may have to grow, and it stays over the image that it was made over. */
@@ -154,6 +173,8 @@ static int check_disk(struct launch *l)
 {
 	uint64_t wanted = l->config.disk_size;
 	struct qcow2_info info;
+	uint64_t bytes;
+	int64_t mtime_ns;
 	int r;
 
 	if (strcmp(l->dir.image, l->image.path) != 0)
@@ -162,6 +183,15 @@ static int check_disk(struct launch *l)
 			"machine %s: was made from another image, %s: give another --name, or "
 			"remove %s",
 			l->dir.name, l->dir.image, l->dir.path);
+	r = stamp_image(l, &bytes, &mtime_ns);
+	if (r < 0)
+		return r;
+	if (!machine_dir_is_over(&l->dir, l->image.path, bytes, mtime_ns))
+		return log_fail(-EEXIST,
+				"machine %s: %s has changed since its disk was laid over it: put "
+				"that image back, or give another --name; if it is the same but "
+				"for its date, remove the third line of %s/image",
+				l->dir.name, l->image.path, l->dir.path);
 	l->image.qcow2 = l->dir.image_format[0] == 'q';
 	r = qcow2_info(l->dir.disk, &info);
 	if (r < 0 || !wanted || wanted == info.size)
