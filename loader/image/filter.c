@@ -2,30 +2,53 @@
 /*
  * The system calls that reading an image takes, and no others. Behind no_new_privs, on the only
  * thread. It opens nothing, so there is nothing here that takes a path, makes a socket, or starts a
- * program; memory is never both new and executable.
+ * program; memory is never both new and executable, and a signal reaches nobody else.
  */
 #include "loader/image/filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "vmm/log.h"
 
+/* ftruncate: holes at the end of what is written; getpid and gettid: abort. */
 static const int allowed[] = {
-	SCMP_SYS(read),         SCMP_SYS(pread64),       SCMP_SYS(preadv),
-	SCMP_SYS(write),        SCMP_SYS(writev),        SCMP_SYS(pwrite64),
-	SCMP_SYS(ftruncate),                     /* holes at the end of what is written */
-	SCMP_SYS(lseek),        SCMP_SYS(fstat), /* opening a disk: its size, its mode, its flags */
-	SCMP_SYS(newfstatat),   SCMP_SYS(fcntl),         SCMP_SYS(close),
-	SCMP_SYS(brk),          SCMP_SYS(munmap),        SCMP_SYS(mremap),
-	SCMP_SYS(madvise),      SCMP_SYS(clock_gettime), SCMP_SYS(getrandom), /* malloc's own */
-	SCMP_SYS(getpid),                                                     /* abort */
-	SCMP_SYS(gettid),       SCMP_SYS(tgkill),        SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigreturn),  SCMP_SYS(exit),
-	SCMP_SYS(exit_group),
+	SCMP_SYS(read),          SCMP_SYS(pread64),        SCMP_SYS(preadv),
+	SCMP_SYS(write),         SCMP_SYS(writev),         SCMP_SYS(pwrite64),
+	SCMP_SYS(ftruncate),     SCMP_SYS(lseek),          SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),    SCMP_SYS(close),          SCMP_SYS(brk),
+	SCMP_SYS(munmap),        SCMP_SYS(mremap),         SCMP_SYS(madvise),
+	SCMP_SYS(clock_gettime), SCMP_SYS(getrandom),      SCMP_SYS(getpid),
+	SCMP_SYS(gettid),        SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigreturn),  SCMP_SYS(exit),           SCMP_SYS(exit_group),
 };
+
+/*
+ * Those that could do more than they are needed for: make code, or send signals to whoever has the
+ * same user (tgkill, and fcntl with an owner and O_ASYNC).
+ */
+static int allow_in_part(scmp_filter_ctx ctx)
+{
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+
+	if (r == 0) /* abort's */
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+	if (r == 0)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+				     SCMP_A1(SCMP_CMP_EQ, F_GETFL));
+	if (r == 0) /* a disk's flags are cleared; the argument is an int */
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2,
+				     SCMP_A1(SCMP_CMP_EQ, F_SETFL),
+				     SCMP_A2(SCMP_CMP_MASKED_EQ, UINT32_MAX, 0));
+	return r;
+}
 
 int filter_enter(const char *who)
 {
@@ -35,8 +58,7 @@ int filter_enter(const char *who)
 	for (unsigned i = 0; i < sizeof(allowed) / sizeof(allowed[0]) && r == 0; i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
 	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		r = allow_in_part(ctx);
 	if (r == 0)
 		r = seccomp_load(ctx);
 	if (ctx)

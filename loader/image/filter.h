@@ -3,8 +3,8 @@
 #define LOADER_IMAGE_FILTER_H
 
 /*
- * From here on the process may read and write descriptors that it has, manage its own memory, and
- * end; any other system call ends it at once (SIGSYS). 0, or -errno after one sentence.
+ * From here on the process may read and write descriptors that it has, manage its own memory,
+ * signal itself, and end; any other system call ends it at once (SIGSYS). 0, or -errno after one sentence.
  */
 int filter_enter(const char *who);
 

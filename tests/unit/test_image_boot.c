@@ -321,7 +321,34 @@ static int harmless(void)
 	if (filtered())
 		return 1;
 	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return p == MAP_FAILED || pread(0, p, 1, 0) > 1 || munmap(p, 4096) ? 2 : 0;
+	if (p == MAP_FAILED || pread(0, p, 1, 0) > 1 || munmap(p, 4096))
+		return 2;
+	return fcntl(0, F_GETFL) < 0 || fcntl(0, F_SETFL, 0) ? 3 : 0;
+}
+
+/* abort() does so; under the sanitizers it does more. */
+static int signals_itself(void)
+{
+	return filtered() || raise(SIGABRT) ? 1 : 2;
+}
+
+static int signals_another(void)
+{
+	pid_t parent = getppid();
+
+	return filtered() || syscall(SYS_tgkill, parent, parent, 0) ? 1 : 0;
+}
+
+static int is_signalled_for_another(void)
+{
+	pid_t parent = getppid();
+
+	return filtered() || fcntl(0, F_SETOWN, parent) ? 1 : 0;
+}
+
+static int asks_for_signals(void)
+{
+	return filtered() || fcntl(0, F_SETFL, O_ASYNC) ? 1 : 0;
 }
 
 static int opens_a_file(void)
@@ -351,6 +378,10 @@ static void test_the_filter(void **state)
 {
 	(void)state;
 	assert_int_equal(in_child(harmless), 0);
+	assert_int_equal(in_child(signals_itself), 128 + SIGABRT);
+	assert_int_equal(in_child(signals_another), 128 + SIGSYS);
+	assert_int_equal(in_child(is_signalled_for_another), 128 + SIGSYS);
+	assert_int_equal(in_child(asks_for_signals), 128 + SIGSYS);
 	assert_int_equal(in_child(opens_a_file), 128 + SIGSYS);
 	assert_int_equal(in_child(makes_a_socket), 128 + SIGSYS);
 	assert_int_equal(in_child(starts_a_program), 128 + SIGSYS);
