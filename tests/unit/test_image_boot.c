@@ -316,6 +316,7 @@ static int filtered(void)
 /* By system calls alone: the sanitizers' own allocator asks for more. */
 static int harmless(void)
 {
+	struct stat st;
 	void *p;
 
 	if (filtered())
@@ -323,7 +324,7 @@ static int harmless(void)
 	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED || pread(0, p, 1, 0) > 1 || munmap(p, 4096))
 		return 2;
-	return fcntl(0, F_GETFL) < 0 || fcntl(0, F_SETFL, 0) ? 3 : 0;
+	return fstat(0, &st) || fcntl(0, F_GETFL) < 0 || fcntl(0, F_SETFL, 0) ? 3 : 0;
 }
 
 /* abort() does so; under the sanitizers it does more. */
@@ -356,6 +357,20 @@ static int opens_a_file(void)
 	return filtered() || open("/etc/passwd", O_RDONLY) >= 0 ? 1 : 0;
 }
 
+static int looks_for_a_file(void)
+{
+	struct stat st;
+
+	return filtered() || stat("/etc/passwd", &st) == 0 ? 1 : 0;
+}
+
+static int looks_for_an_open_file(void)
+{
+	struct stat st;
+
+	return filtered() || syscall(SYS_newfstatat, 0, "", &st, AT_EMPTY_PATH) ? 1 : 0;
+}
+
 static int makes_a_socket(void)
 {
 	return filtered() || socket(AF_UNIX, SOCK_STREAM, 0) >= 0 ? 1 : 0;
@@ -383,6 +398,8 @@ static void test_the_filter(void **state)
 	assert_int_equal(in_child(is_signalled_for_another), 128 + SIGSYS);
 	assert_int_equal(in_child(asks_for_signals), 128 + SIGSYS);
 	assert_int_equal(in_child(opens_a_file), 128 + SIGSYS);
+	assert_int_equal(in_child(looks_for_a_file), 128 + SIGSYS);
+	assert_int_equal(in_child(looks_for_an_open_file), 128 + SIGSYS);
 	assert_int_equal(in_child(makes_a_socket), 128 + SIGSYS);
 	assert_int_equal(in_child(starts_a_program), 128 + SIGSYS);
 	assert_int_equal(in_child(makes_code), 128 + SIGSYS);
