@@ -62,7 +62,8 @@ int reader_read(struct reader *r, uint64_t off, void *to, size_t len)
 		if (odd || len < SECTOR) {
 			n = SECTOR - odd < len ? SECTOR - odd : len;
 			res = ask_disk(r->blk, off - odd, sector, SECTOR);
-			memcpy(p, sector + odd, n);
+			if (res == 0)
+				memcpy(p, sector + odd, n);
 		} else {
 			n = (len < PIECE_MAX ? len : PIECE_MAX) & ~(size_t)(SECTOR - 1);
 			res = ask_disk(r->blk, off, p, n);

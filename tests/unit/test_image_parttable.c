@@ -521,10 +521,30 @@ static void test_reader(void **state)
 	assert_int_equal(reader_read(&reader, 0, got, 1), -EDQUOT);
 }
 
+/* What could not be read is not handed out, neither in whole sectors nor in parts of one. */
+static void test_reader_over_a_disk_that_fails(void **state)
+{
+	static const struct fake_fault faults[] = {{1, 0, -EIO}, {2, 0, -EIO}, {0}};
+	uint8_t got[1024], before[1024];
+
+	(void)state;
+	memset(disk.bytes, 7, 4096);
+	memset(before, 0x5a, sizeof(before));
+	memcpy(got, before, sizeof(got));
+	disk.faults = faults;
+	assert_int_equal(reader_read(&reader, 100, got, 50), -EIO);
+	assert_memory_equal(got, before, sizeof(got));
+	assert_int_equal(reader_read(&reader, 512, got, 1024), -EIO);
+	assert_memory_equal(got, before, sizeof(got));
+	assert_int_equal(reader_read(&reader, 100, got, 50), 0);
+	assert_int_equal(got[49], 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_reader, up, down),
+		cmocka_unit_test_setup_teardown(test_reader_over_a_disk_that_fails, up, down),
 		cmocka_unit_test_setup_teardown(test_gpt, up, down),
 		cmocka_unit_test_setup_teardown(test_gpt_with_the_copy_elsewhere, up, down),
 		cmocka_unit_test_setup_teardown(test_gpt_by_its_copy, up, down),
