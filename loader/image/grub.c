@@ -23,6 +23,7 @@
 struct command {
 	char *word[WORDS_MAX];
 	unsigned n;
+	int opens; /* a block: its last word is a brace */
 	char text[LINE_BYTES];
 };
 
@@ -104,6 +105,7 @@ static void take_word(struct cursor *at, const struct entry_vars *vars)
 	size_t from = at->used;
 	int quoted = 0;
 
+	c->opens = at->p[0] == '{' && strchr(" \t\r\n;", at->p[1]);
 	while (*at->p && !strchr(" \t\r\n;", *at->p)) {
 		if (*at->p == '\'' || *at->p == '"') {
 			quoted = 1;
@@ -127,12 +129,26 @@ static void take_word(struct cursor *at, const struct entry_vars *vars)
 		c->word[c->n++] = c->text + from;
 }
 
-/* The next command that has words: 1, 0 at the end. One too long for us has none of them. */
+/* Of a command too long for us only the block counts that it opens, and what it is called. */
+static void shorten(struct command *c)
+{
+	static char brace[] = "{";
+
+	if (!c->opens)
+		c->n = 0;
+	else if (c->n < WORDS_MAX)
+		c->word[c->n++] = brace;
+	else
+		c->word[WORDS_MAX - 1] = brace;
+}
+
+/* The next command that has words: 1, 0 at the end. */
 static int next_command(const char **text, const struct entry_vars *vars, struct command *c)
 {
 	struct cursor at = {.p = *text, .c = c};
 
 	c->n = 0;
+	c->opens = 0;
 	while (*at.p) {
 		at.p += strspn(at.p, " \t\r");
 		if (*at.p == '#')
@@ -146,13 +162,13 @@ static int next_command(const char **text, const struct entry_vars *vars, struct
 		} else if (*at.p) {
 			take_word(&at, vars);
 			/* What opens or closes a block ends the command, too. */
-			if (c->n && (!strcmp(c->word[c->n - 1], "{") || !strcmp(c->word[0], "}")))
+			if (c->opens || (c->n && !strcmp(c->word[0], "}")))
 				break;
 		}
 	}
 	*text = at.p;
 	if (at.overflow)
-		c->n = 0;
+		shorten(c);
 	return c->n > 0 || *at.p;
 }
 
@@ -278,7 +294,7 @@ static void take_command(struct grub *g, const struct command *c)
 
 	if (!strcmp(name, "}"))
 		close_block(g);
-	else if (!strcmp(c->word[c->n - 1], "{"))
+	else if (c->opens)
 		open_block(g, c);
 	else if (!strcmp(name, "set") && c->n == 2)
 		assign(g, c->word[1]);

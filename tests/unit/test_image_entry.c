@@ -133,6 +133,8 @@ static const struct {
 	{"a linux outside of entries", "linux /k x\n", "", "", "", -ENOENT},
 	{"never closed", "menuentry U {\nlinux /k x\n", "", "", "", -ENOENT},
 	{"only closed", "}}}\n}\n}\nmenuentry U {\nlinux /k x\n}\n", "/k", "", "x", 0},
+	{"braces in quotes", "echo '{'\nmenuentry U '{' {\nlinux /k '{'\ninitrd /i\n}\n", "/k",
+	 "/i", "{", 0},
 	{"a quote that is never closed", "menuentry U {\nlinux /k 'x\n}\n", "", "", "", -ENOENT},
 };
 
@@ -178,6 +180,34 @@ static void test_grub_without_bounds(void **state)
 	assert_int_equal(grub_read(text, &vars, &e), 0);
 	assert_string_equal(e.kernel, "/k0");
 	free(text);
+}
+
+/* A command too long for us still opens its block, so that what closes it closes nothing else. */
+static void test_grub_blocks_of_long_commands(void **state)
+{
+	static const char *const forms[] = {
+		"menuentry A {\nif %s {\nx\n}\nlinux /a x\ninitrd /i\n}\n"
+		"menuentry B {\nlinux /b x\n}\n",
+		"menuentry A %s {\nlinux /a x\ninitrd /i\n}\nmenuentry B {\nlinux /b x\n}\n",
+		"submenu S %s {\nmenuentry A {\nlinux /a x\ninitrd /i\n}\n}\n"
+		"menuentry B {\nlinux /b x\n}\n",
+		"menuentry A {\nx %s { linux /a x\ninitrd /i\n}\n}\n"
+		"menuentry B {\nlinux /b x\n}\n",
+	};
+	char words[2][8192] = {"", ""}, text[9000];
+	struct boot_entry e;
+
+	(void)state;
+	memset(words[0], 'w', 6000);
+	for (unsigned i = 0; i < 1000; i++)
+		strncat(words[1], "w ", sizeof(words[1]) - strlen(words[1]) - 1);
+	for (unsigned i = 0; i < 2 * sizeof(forms) / sizeof(forms[0]); i++) {
+		case_begin("%s, %s", forms[i / 2], i % 2 ? "many words" : "a long word");
+		memset(&vars, 0, sizeof(vars));
+		snprintf(text, sizeof(text), forms[i / 2], words[i % 2]);
+		CHECK(grub_read(text, &vars, &e) == 0);
+		CHECK(!strcmp(e.kernel, "/a") && !strcmp(e.cmdline, "x") && e.n_initrds == 1);
+	}
 }
 
 static void test_variables_that_refer_to_themselves(void **state)
@@ -271,6 +301,7 @@ int main(void)
 		cmocka_unit_test_setup(test_grub_defaults, up),
 		cmocka_unit_test_setup(test_grub_files, up),
 		cmocka_unit_test_setup(test_grub_without_bounds, up),
+		cmocka_unit_test_setup(test_grub_blocks_of_long_commands, up),
 		cmocka_unit_test_setup(test_variables_that_refer_to_themselves, up),
 		cmocka_unit_test_setup(test_bls, up),
 		cmocka_unit_test_setup(test_extlinux, up),
