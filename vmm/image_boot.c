@@ -24,14 +24,17 @@
 
 #define PROGRAM         "skiff-image"
 #define SECONDS_DEFAULT 60
+#define ERRORS_SAID     4 /* more of them are one too many */
 
 /* --- the report ------------------------------------------------------------------------------ */
 
+/* A tab is the one control byte that is left by then. */
 static void cut(char *out, size_t size, const char *text)
 {
 	size_t len = strnlen(text, size - 1);
 
-	memcpy(out, text, len);
+	for (size_t i = 0; i < len; i++)
+		out[i] = text[i] == '\t' ? ' ' : text[i];
 	out[len] = '\0';
 }
 
@@ -82,17 +85,40 @@ static void take_driver(struct image_boot *b, char *value)
 
 static void take_warning(struct image_boot *b, const char *value)
 {
+	if (b->n_warnings == IMAGE_BOOT_WARNINGS)
+		return;
 	log_line(LOG_WARN, "%s", value);
-	if (b->n_warnings < IMAGE_BOOT_WARNINGS)
-		cut(b->warning[b->n_warnings++], sizeof(b->warning[0]), value);
+	cut(b->warning[b->n_warnings++], sizeof(b->warning[0]), value);
 }
 
 struct progress {
-	int ended, failed;
+	int ended, too_long;
+	unsigned errors;
 	const char *stray; /* a line that is none of the report: what a dying program says */
 };
 
-static void take_line(struct image_boot *b, const char *key, char *value, struct progress *at)
+/* Half of one would boot something else, and so may one that was @changed. */
+static void take_cmdline(struct image_boot *b, const char *value, int changed, struct progress *at)
+{
+	if (strlen(value) >= sizeof(b->cmdline)) {
+		at->too_long = 1;
+		return;
+	}
+	cut(b->cmdline, sizeof(b->cmdline), value);
+	if (changed)
+		take_warning(b, "image: its command line has bytes that are not printable ASCII: "
+				"each became a `?`");
+}
+
+static void take_error(const char *value, struct progress *at)
+{
+	if (at->errors++ < ERRORS_SAID)
+		log_line(LOG_ERROR, "%s", value);
+}
+
+/* @changed: it had bytes that are not to be printed. */
+static void take_line(struct image_boot *b, const char *key, char *value, int changed,
+		      struct progress *at)
 {
 	if (!strcmp(key, "part"))
 		take_part(b, value);
@@ -106,16 +132,14 @@ static void take_line(struct image_boot *b, const char *key, char *value, struct
 		cut(b->kernel, sizeof(b->kernel), value);
 	else if (!strcmp(key, "initrd") && !b->initrd[0])
 		cut(b->initrd, sizeof(b->initrd), value);
-	else if (!strcmp(key, "cmdline") && strlen(value) < sizeof(b->cmdline))
-		cut(b->cmdline, sizeof(b->cmdline), value);
+	else if (!strcmp(key, "cmdline"))
+		take_cmdline(b, value, changed, at);
 	else if (!strcmp(key, "warning"))
 		take_warning(b, value);
+	else if (!strcmp(key, "error"))
+		take_error(value, at);
 	else if (!strcmp(key, "end"))
 		at->ended = 1;
-	if (!strcmp(key, "error")) {
-		log_line(LOG_ERROR, "%s", value);
-		at->failed = 1;
-	}
 }
 
 static int is_key(const char *key)
@@ -129,31 +153,48 @@ static int is_key(const char *key)
 	return 0;
 }
 
+/* Whatever it says may come to a terminal: 7 bits, no controls. Whether that changed anything. */
+static int make_printable(char *line)
+{
+	int changed = 0;
+
+	for (unsigned char *p = (unsigned char *)line; *p; p++)
+		if ((*p < 0x20 && *p != '\t') || *p > 0x7e) {
+			*p = '?';
+			changed = 1;
+		}
+	return changed;
+}
+
 static int parse(char *text, struct image_boot *b, struct progress *at)
 {
 	memset(b->driver, '?', sizeof(b->driver));
 	for (char *line = text, *next; *line && !at->ended; line = next) {
 		char *value;
+		int changed;
 
 		next = line + strcspn(line, "\n");
 		if (*next)
 			*next++ = '\0';
-		for (char *p = line; *p; p++)
-			if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
-				*p = '?';
+		changed = make_printable(line);
 		value = line + strcspn(line, " ");
 		if (*value)
 			*value++ = '\0';
 		if (is_key(line)) {
-			take_line(b, line, value, at);
+			take_line(b, line, value, changed, at);
 		} else if (!at->stray) {
 			if (value > line + strlen(line))
 				value[-1] = ' ';
 			at->stray = line;
 		}
 	}
-	if (at->failed)
+	if (at->errors)
 		return -ENOENT;
+	if (at->too_long)
+		return log_fail(-EMSGSIZE,
+				"image: a command line of more than %zu bytes, which no kernel "
+				"takes: give --kernel and --append",
+				sizeof(b->cmdline) - 1);
 	return at->ended && b->kernel[0] ? 0 : -EPROTO;
 }
 

@@ -24,7 +24,7 @@ struct image_boot_params {
 #define IMAGE_BOOT_PARTS    128
 #define IMAGE_BOOT_WARNINGS 16
 
-/* What a stranger's image says: text without control characters, cut where it is too long. */
+/* What a stranger's image says: printable ASCII, other bytes are `?`; cut where it is too long. */
 struct image_boot_part {
 	unsigned number; /* as Linux counts; 0: the whole disk */
 	uint64_t bytes;
@@ -49,7 +49,7 @@ struct image_boot {
 	char os[128];                    /* "Debian GNU/Linux 12 (bookworm)", or "" */
 	char from[288];                  /* the file that said so, "links" or "names" */
 	char kernel[256], initrd[256];   /* paths in the image; of several initrds the first */
-	char cmdline[2048];              /* the distribution's own */
+	char cmdline[2048];              /* the distribution's own, never cut */
 	char driver[IMAGE_BOOT_DRIVERS]; /* 'y', 'm' (module), 'n', or '?' if not known */
 	struct image_boot_part part[IMAGE_BOOT_PARTS];
 	unsigned n_parts;
@@ -59,8 +59,8 @@ struct image_boot {
 
 /*
  * 0; or says why and returns -errno: -ENOENT nothing came out of it, or skiff-image is not there,
- * -ETIMEDOUT, -EPROTO (it ended before its end) ... Warnings are said and kept. Ends with the
- * caller: skiff-image does not outlive it.
+ * -ETIMEDOUT, -EPROTO (it ended before its end) ... Warnings are said and kept, the first
+ * IMAGE_BOOT_WARNINGS of them. Ends with the caller: skiff-image does not outlive it.
  */
 int image_boot_find(const struct image_boot_params *p, struct image_boot *out);
 
@@ -69,7 +69,8 @@ void image_boot_free(struct image_boot *boot);
 
 /*
  * Takes a report of skiff-image apart (loader/image/boot.h), @text with its NUL; changes it. 0, or
- * -ENOENT after errors in it were said, or a silent -EPROTO where it has no end.
+ * -ENOENT after errors in it were said, -EMSGSIZE after a sentence where the command line is too
+ * long, or a silent -EPROTO where it has no end.
  */
 int image_boot_parse(char *text, struct image_boot *out);
 

@@ -597,6 +597,36 @@ static void test_programs_that_do_otherwise(void **state)
 			 -EINVAL);
 }
 
+/* It may say anything, and does not get to say it all on the terminal. */
+static void test_programs_that_talk_too_much(void **state)
+{
+	char script[256];
+
+	(void)state;
+	assert_int_equal(with_script("echo k >&4; yes 'warning w' | head -n 3000 >&3; "
+				     "printf 'kernel /k\\nend\\n' >&3",
+				     0),
+			 0);
+	assert_int_equal(boot.n_warnings, IMAGE_BOOT_WARNINGS);
+	assert_int_equal(said_count(), IMAGE_BOOT_WARNINGS);
+	image_boot_free(&boot);
+	assert_int_equal(with_script("yes 'error e' | head -n 3000 >&3", 0), -ENOENT);
+	assert_string_equal(said(), "e");
+	assert_in_range(said_count(), 1, 8);
+	/* A command line is whole, or there is none. */
+	snprintf(script, sizeof(script),
+		 "echo k >&4; printf 'kernel /k\\ncmdline %%%us\\nend\\n' x >&3",
+		 (unsigned)sizeof(boot.cmdline) - 1);
+	assert_int_equal(with_script(script, 0), 0);
+	assert_int_equal(strlen(boot.cmdline), sizeof(boot.cmdline) - 1);
+	image_boot_free(&boot);
+	snprintf(script, sizeof(script),
+		 "echo k >&4; printf 'kernel /k\\ncmdline %%%us\\nend\\n' x >&3",
+		 (unsigned)sizeof(boot.cmdline));
+	assert_int_equal(with_script(script, 0), -EMSGSIZE);
+	assert_non_null(strstr(said(), "command line of more than 2047 bytes"));
+}
+
 static const struct {
 	const char *text;
 	int err;
@@ -629,6 +659,7 @@ static void test_reports(void **state)
 			sizeof(text) - strlen(text) - 1);
 	strncat(text, "part 99999999999999999999\t-1\t0123456789012345678901234567890\n",
 		sizeof(text) - strlen(text) - 1);
+	strncat(text, "os \xc2\x9b\xff~\n", sizeof(text) - strlen(text) - 1);
 	strncat(text, "driver VIRTIO_PCI\tz\ndriver EXT4_FS\tm\ndriver\ndriver \t\tm\n",
 		sizeof(text) - strlen(text) - 1);
 	memset(text + strlen(text), 'k', 5000);
@@ -641,7 +672,15 @@ static void test_reports(void **state)
 	CHECK(!strcmp(boot.warning[0], "w?"));
 	CHECK(!strcmp(boot.part[0].label, "warning a?[0m"));
 	CHECK(!strcmp(boot.cmdline, "a?b"));
+	CHECK(!strcmp(boot.os, "???~") && !strcmp(boot.kernel, "/a b c"));
 	CHECK(boot.driver[IMAGE_BOOT_EXT4] == 'm' && boot.driver[IMAGE_BOOT_VIRTIO_PCI] == '?');
+	/* What is changed in a command line is not changed in silence. */
+	case_begin("letters that are not ASCII");
+	said_clear();
+	snprintf(text, sizeof(text), "kernel /k\xc3\xbc\ncmdline root=LABEL=\xc3\xbc\nend\n");
+	CHECK(image_boot_parse(text, &boot) == 0);
+	CHECK(!strcmp(boot.kernel, "/k??") && !strcmp(boot.cmdline, "root=LABEL=??"));
+	CHECK(said_count() == 1 && boot.n_warnings == 1 && strstr(said(), "command line"));
 }
 
 int main(void)
@@ -659,6 +698,7 @@ int main(void)
 		cmocka_unit_test(test_what_the_program_gave_up),
 		cmocka_unit_test(test_it_ends_with_its_parent),
 		cmocka_unit_test(test_programs_that_do_otherwise),
+		cmocka_unit_test(test_programs_that_talk_too_much),
 		cmocka_unit_test(test_reports),
 	};
 
