@@ -7,6 +7,7 @@
 #include "vmm/boot_status.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -19,6 +20,7 @@
 #define REDRAW_NS    250000000u
 #define LINE_BYTES   512u
 #define PROMPT_LINES 3 /* what getty says: the system's name, an empty line, the prompt */
+#define NARROW       40u
 #define KEYS         "   (Enter: console, Ctrl-] x: end)"
 
 static uint64_t now(void)
@@ -123,6 +125,11 @@ void boot_status_compose(const struct boot_status *s, uint64_t now_ns, unsigned 
 	int n;
 
 	compose_parts(s, now_ns, &t);
+	/* What it does is worth more than whose it is. */
+	if (columns < NARROW) {
+		snprintf(out, room + 1, "%s", parts);
+		return;
+	}
 	n = snprintf(out, size, "skiff: %s: ", s->name);
 	head = n > 0 && (size_t)n < size ? (size_t)n : 0;
 	/* Too long: the oldest parts are history, and so are the keys before the last part. */
@@ -176,13 +183,20 @@ void boot_status_clear(struct boot_status *s)
 	log_over_status(0);
 }
 
+static int can_draw(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDERR_FILENO) == 1 && term && *term && strcmp(term, "dumb") != 0;
+}
+
 void boot_status_begin(struct boot_status *s, const char *name, uint64_t start_ns, int quiet)
 {
 	*s = (struct boot_status){
 		.name = name,
 		.hint = "",
 		.start_ns = start_ns,
-		.line = (uint8_t)(!quiet && isatty(STDERR_FILENO) == 1),
+		.line = (uint8_t)(!quiet && can_draw()),
 	};
 }
 
@@ -236,7 +250,12 @@ static void on_seen(void *arg, const uint8_t *bytes, size_t len)
 
 static void on_key(void *arg)
 {
-	let_go(arg, 0);
+	struct boot_status *s = arg;
+
+	boot_status_clear(s);
+	if (s->hint[0])
+		log_line(LOG_INFO, "%s: once it is up: %s", s->name, s->hint);
+	let_go(s, 0);
 }
 
 static void arm(struct boot_status *s)

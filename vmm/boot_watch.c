@@ -46,12 +46,15 @@ static const struct sign {
 	{BOOT_CLOUD_DONE, "Cloud-init v. ", " finished at "},
 };
 
-static const char *const troubles[] = {
-	"Kernel panic - not syncing",
-	"You are in emergency mode",
-	"Give root password for maintenance",
-	"ALERT!",
-	"end Kernel panic",
+/* The words, and whether the line begins with them. */
+static const struct {
+	const char *words;
+	int first;
+} troubles[] = {
+	{"Kernel panic - not syncing", 0},
+	{"You are in emergency mode", 1},
+	{"Give root password for maintenance", 1},
+	{"ALERT!", 1}, /* initramfs-tools */
 };
 
 const char *boot_stage_name(enum boot_stage stage)
@@ -80,10 +83,10 @@ static unsigned look_for_trouble(struct boot_watch *w)
 	if (w->trouble[0])
 		return 0;
 	for (unsigned i = 0; i < sizeof(troubles) / sizeof(troubles[0]); i++) {
-		const char *at = strstr(w->line, troubles[i]);
+		const char *at = strstr(w->line, troubles[i].words);
 		size_t len;
 
-		if (!at)
+		if (!at || (troubles[i].first && at != w->line))
 			continue;
 		len = strlen(at);
 		if (len >= sizeof(w->trouble))
@@ -147,7 +150,7 @@ static int is_text(struct boot_watch *w, uint8_t c)
 	default:
 		if (c == ESC)
 			w->escape = AFTER_ESC;
-		return c >= ' ' && c != 0x7f;
+		return c >= ' ' && c < 0x7f; /* what is told of it is printed */
 	}
 }
 

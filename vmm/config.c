@@ -257,6 +257,11 @@ static int check_whole(struct config *c, const struct option *of_image)
 		return log_fail(-EINVAL,
 				"--initrd: %s: give --kernel FILE too, which it belongs to",
 				c->initrd);
+	if (c->user_data && (c->user || c->password))
+		return log_fail(-EINVAL,
+				"--user-data: %s: says itself who the users are: leave --user and "
+				"--password out",
+				c->user_data);
 	if (c->no_cloud_init && (c->user_data || c->meta_data || c->network_config ||
 				 c->vendor_data || c->password || c->user))
 		return log_fail(-EINVAL, "--cloud-init: off: what else is said for cloud-init "

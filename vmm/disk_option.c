@@ -82,8 +82,9 @@ static int set_fd(const char *value, struct disk_option *out)
 	char *end;
 	unsigned long n = strtoul(value, &end, 10);
 
-	if (!isdigit((unsigned char)*value) || *end || n > INT_MAX)
-		return log_fail(-EINVAL, "--disk: fd=%s: give the number of an open descriptor",
+	if (!isdigit((unsigned char)*value) || *end || n < 3 || n > INT_MAX)
+		return log_fail(-EINVAL,
+				"--disk: fd=%s: give the number of an open descriptor, from 3 on",
 				value);
 	out->fd = (int)n;
 	return 0;

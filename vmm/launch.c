@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
@@ -22,10 +21,12 @@
 #include "loader/seed.h"
 #include "vmm/boot_status.h"
 #include "vmm/image_boot.h"
+#include "vmm/kvm.h"
 #include "vmm/launch_image.h"
 #include "vmm/log.h"
 #include "vmm/login.h"
 #include "vmm/machine_dir.h"
+#include "vmm/net_option.h"
 #include "vmm/password.h"
 #include "vmm/preflight.h"
 #include "vmm/publish.h"
@@ -42,6 +43,7 @@ struct launch {
 	struct cmdline cmdline;
 	struct login login;
 	struct login_keys keys;
+	char hash[PASSWORD_HASH_SIZE];
 	int seed_fd;
 	char *disk, *seed, *net;                             /* texts of options */
 	char kernel[PATH_MAX + 256], initrd[PATH_MAX + 256]; /* names, for messages */
@@ -130,18 +132,6 @@ static int set_up_disks(struct launch *l)
 
 /* --- the machine's disk ---------------------------------------------------------------------- */
 
-/* What tells the image's file from one that takes its place; 0 for a device, which has neither. */
-static int stamp_image(const struct launch *l, uint64_t *size, int64_t *mtime_ns)
-{
-	struct stat st;
-
-	if (stat(l->image.path, &st))
-		return log_fail(-errno, "run: %s: %s", l->image.path, strerror(errno));
-	*size = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
-	*mtime_ns = st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec;
-	return 0;
-}
-
 static int make_disk(struct launch *l)
 {
 	uint64_t wanted = l->config.disk_size, size = wanted ? wanted : DISK_SIZE;
@@ -150,9 +140,6 @@ static int make_disk(struct launch *l)
 		.backing = l->image.path,
 		.backing_format = l->image.qcow2 ? "qcow2" : "raw",
 	};
-	uint64_t bytes;
-	int64_t mtime_ns;
-	int r;
 
 	if (wanted && wanted < l->image.size)
 		return log_fail(-EINVAL,
@@ -160,40 +147,16 @@ static int make_disk(struct launch *l)
 				" and cannot shrink: give at least that",
 				wanted, l->image.size);
 	what.size = size > l->image.size ? size : l->image.size;
-	r = stamp_image(l, &bytes, &mtime_ns);
-	if (r == 0)
-		r = qcow2_create(&what);
-	return r == 0 ? machine_dir_keep(&l->dir, l->image.path, what.backing_format, bytes,
-					 mtime_ns)
-		      : r;
+	return qcow2_create(&what);
 }
 
-/* The disk is there: it may have to grow, and it stays over the image that it was made over. */
-static int check_disk(struct launch *l)
+/* The disk is there; it may have to grow. */
+static int grow_disk(const struct launch *l)
 {
 	uint64_t wanted = l->config.disk_size;
 	struct qcow2_info info;
-	uint64_t bytes;
-	int64_t mtime_ns;
-	int r;
+	int r = qcow2_info(l->dir.disk, &info);
 
-	if (strcmp(l->dir.image, l->image.path) != 0)
-		return log_fail(
-			-EEXIST,
-			"machine %s: was made from another image, %s: give another --name, or "
-			"remove %s",
-			l->dir.name, l->dir.image, l->dir.path);
-	r = stamp_image(l, &bytes, &mtime_ns);
-	if (r < 0)
-		return r;
-	if (!machine_dir_is_over(&l->dir, l->image.path, bytes, mtime_ns))
-		return log_fail(-EEXIST,
-				"machine %s: %s has changed since its disk was laid over it: put "
-				"that image back, or give another --name; if it is the same but "
-				"for its date, remove the third line of %s/image",
-				l->dir.name, l->image.path, l->dir.path);
-	l->image.qcow2 = l->dir.image_format[0] == 'q';
-	r = qcow2_info(l->dir.disk, &info);
 	if (r < 0 || !wanted || wanted == info.size)
 		return r;
 	if (wanted < info.size)
@@ -204,14 +167,40 @@ static int check_disk(struct launch *l)
 	return qcow2_resize(l->dir.disk, wanted);
 }
 
-static int open_machine(struct launch *l)
+/*
+ * A machine stays over the image that it was made over, also when the same name stands for a newer
+ * one by now.
+ */
+static int find_image(struct launch *l)
 {
-	int r = machine_dir_open(&l->dir, l->name, l->config.ephemeral);
+	const struct machine_dir *d = &l->dir;
+	int r;
 
-	if (r == 0)
-		r = l->dir.is_new ? make_disk(l) : check_disk(l);
-	l->config.uuid = l->dir.uuid;
-	return r;
+	if (d->is_new)
+		return launch_image_find(l->config.image, l->config.image_format, &l->image);
+	if (launch_image_is_file(l->config.image)) {
+		r = launch_image_find(l->config.image, d->image_format, &l->image);
+		if (r < 0)
+			return r;
+		if (strcmp(l->image.path, d->image) != 0)
+			return log_fail(
+				-EEXIST,
+				"machine %s: lies over another image, %s: name that one, or "
+				"give another --name (to remove %s removes the machine and "
+				"all that is on its disk)",
+				d->name, d->image, d->path);
+	} else {
+		r = launch_image_again(d->image, d->image_format, &l->image);
+		if (r < 0)
+			return r;
+	}
+	if (!machine_dir_is_over(d, l->image.path, l->image.file_size, l->image.mtime_ns))
+		return log_fail(
+			-ESTALE,
+			"machine %s: its image, %s, is not the file any more that the machine "
+			"was made over: put that one back, or give another --name",
+			d->name, d->image);
+	return 0;
 }
 
 /* --- what boots ------------------------------------------------------------------------------ */
@@ -255,6 +244,7 @@ static int find_boot(struct launch *l, struct image_boot *boot)
 static int set_up_cmdline(struct launch *l, const struct image_boot *boot)
 {
 	const char *more = l->config.append;
+	size_t len;
 	int r = 0;
 
 	if (boot)
@@ -264,6 +254,10 @@ static int set_up_cmdline(struct launch *l, const struct image_boot *boot)
 	if (r == 0 && more)
 		r = cmdline_append(&l->cmdline, more);
 	l->config.append = l->cmdline.text ? l->cmdline.text : "";
+	if (r == 0 && l->config.image && !boot && !cmdline_value(l->config.append, "root", &len))
+		log_line(LOG_WARN,
+			 "--kernel: %s: is given no root=: add --append with root=... and console=",
+			 l->config.kernel);
 	return r;
 }
 
@@ -285,36 +279,47 @@ static int read_files(struct launch *l, struct seed_params *p)
 	return r;
 }
 
-static int find_user(struct launch *l, struct seed_params *p, char hash[PASSWORD_HASH_SIZE])
+/* Who the guest's user is; of a machine that has started before, who it was. */
+static int find_user(struct launch *l)
 {
-	int r;
+	const char *wanted = l->config.user, *was = l->dir.user;
 
 	login_find(getuid(), getenv("SUDO_USER"), &l->login);
-	if (l->config.user) {
-		if (!cloud_config_is_user(l->config.user))
-			return log_fail(
-				-EINVAL,
-				"--user: %s: no login name: small letters, digits, - and _, at "
-				"most %d",
-				l->config.user, LOGIN_NAME_SIZE - 1);
-		snprintf(l->login.name, sizeof(l->login.name), "%s", l->config.user);
-	}
-	r = login_keys_find(l->login.home, l->dir.path, &l->keys);
-	if (r == 0 && l->config.password) {
-		boot_status_clear(&l->status);
-		r = password_ask(STDIN_FILENO, l->login.name, hash);
-		p->user.password_hash = hash;
-	}
-	p->user.name = l->login.name;
-	p->user.keys = l->keys.text;
-	return r;
+	if (wanted && !cloud_config_is_user(wanted))
+		return log_fail(
+			-EINVAL,
+			"--user: %s: no login name: small letters, digits, - and _, at most %d",
+			wanted, LOGIN_NAME_SIZE - 1);
+	if (wanted && was[0] && strcmp(wanted, was) != 0)
+		return log_fail(
+			-EEXIST,
+			"--user: %s: the user of machine %s is %s since its first start: leave "
+			"--user out",
+			wanted, l->dir.name, was);
+	if (was[0])
+		wanted = was;
+	if (wanted)
+		snprintf(l->login.name, sizeof(l->login.name), "%s", wanted);
+	return 0;
+}
+
+/* Before anything that takes long. cloud-init sets it once, at a machine's first start. */
+static int ask_password(struct launch *l)
+{
+	if (!l->config.password)
+		return 0;
+	if (l->dir.is_new)
+		return password_ask(STDIN_FILENO, l->login.name, l->hash);
+	log_line(LOG_INFO, "%s: the password is what it was made at the machine's first start",
+		 l->dir.name);
+	return 0;
 }
 
 static int make_seed(struct launch *l, const char *os)
 {
 	struct seed_params p = {.hostname = l->dir.name};
-	char id[2 * sizeof(l->dir.uuid) + 8] = "skiff-", hash[PASSWORD_HASH_SIZE];
-	int r = 0;
+	char id[2 * sizeof(l->dir.uuid) + 8] = "skiff-";
+	int r;
 
 	if (l->config.no_cloud_init)
 		return 0;
@@ -322,30 +327,64 @@ static int make_seed(struct launch *l, const char *os)
 		snprintf(id + 6 + 2 * i, 3, "%02x", l->dir.uuid[i]);
 	p.instance_id = id;
 	p.user.doas = strncmp(os, "Alpine", 6) == 0;
+	p.user.name = l->login.name;
+	p.user.password_hash = l->hash[0] ? l->hash : NULL;
 	r = read_files(l, &p);
-	if (r == 0)
-		r = find_user(l, &p, hash);
+	/* ssh-keygen may speak. */
+	boot_status_clear(&l->status);
+	if (r == 0 && !l->config.user_data)
+		r = login_keys_find(l->login.home, l->dir.path, &l->keys);
+	p.user.keys = l->keys.text;
 	if (r == 0)
 		r = seed_create(&p, &l->seed_fd);
+	explicit_bzero(l->hash, sizeof(l->hash));
 	for (unsigned i = 0; i < SEED_FILES; i++)
 		seed_file_free(&p.files[i]);
 	return r;
+}
+
+/* As one word of a shell. */
+static void add_quoted(char *text, size_t size, const char *word)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+:@";
+	size_t n = strlen(text);
+
+	if (!word[strspn(word, plain)]) {
+		snprintf(text + n, size - n, "%s", word);
+		return;
+	}
+	n += (size_t)snprintf(text + n, size - n, "'");
+	for (; *word && n + 6 < size; word++)
+		n += (size_t)snprintf(text + n, size - n, *word == '\'' ? "'\\''" : "%c", *word);
+	snprintf(text + n, size - n, "'");
 }
 
 /* How to get in, or that nobody can. */
 static void make_hint(struct launch *l)
 {
 	const struct config *c = &l->config;
+	char addr[64];
 	unsigned port = 0;
+	size_t n = 0;
 
 	l->status.hint = l->hint;
 	for (unsigned i = 0; i < c->n_publish && !port; i++)
-		publish_is_of(c->publish[i], 22, &port);
+		publish_is_of(c->publish[i], 22, addr, sizeof(addr), &port);
 	if (c->no_cloud_init || c->user_data)
 		return;
-	if (port && l->keys.text)
-		snprintf(l->hint, sizeof(l->hint), "ssh%s%s -p %u %s@127.0.0.1",
-			 l->keys.identity[0] ? " -i " : "", l->keys.identity, port, l->login.name);
+	if (port && l->keys.identity[0]) {
+		/* What root has made, root alone may read. */
+		n = (size_t)snprintf(l->hint, sizeof(l->hint), "%sssh -i ",
+				     getuid() == 0 && getenv("SUDO_USER") ? "sudo " : "");
+		add_quoted(l->hint, sizeof(l->hint), l->keys.identity);
+		n = strlen(l->hint);
+	} else if (port && l->keys.text) {
+		n = (size_t)snprintf(l->hint, sizeof(l->hint), "ssh");
+	}
+	if (n > 0)
+		snprintf(l->hint + n, sizeof(l->hint) - n, " -p %u %s@%s", port, l->login.name,
+			 addr);
 	else if (!c->password && l->dir.is_new)
 		log_line(
 			LOG_WARN,
@@ -397,14 +436,36 @@ static int check(const struct launch *l, const struct image_boot *boot)
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
+/* What can be judged before anything takes long: the ports, this host. */
+static int check_first(struct launch *l)
+{
+	struct net_option option;
+	struct kvm kvm = {.fd = -1, .vm_fd = -1};
+	int r = set_up_network(l);
+
+	for (unsigned i = 0; i < l->config.n_nets && r == 0; i++)
+		r = net_option_parse(l->config.net[i], &option);
+	if (r < 0 || !l->config.image)
+		return r;
+	r = kvm_open(&kvm, l->config.kvm_path);
+	kvm_close(&kvm);
+	return r;
+}
+
 /* @boot: NULL if the kernel is one that the user named. */
 static int prepare_image(struct launch *l, struct image_boot *boot)
 {
-	int r = launch_image_find(l->config.image, l->config.image_format, &l->image);
+	int r = machine_dir_open(&l->dir, l->name, l->config.ephemeral);
 
+	l->config.uuid = l->dir.uuid;
 	if (r == 0)
-		r = open_machine(l);
-	launch_image_settle(&l->image);
+		r = find_user(l);
+	if (r == 0)
+		r = ask_password(l);
+	if (r == 0)
+		r = find_image(l);
+	if (r == 0)
+		r = l->dir.is_new ? make_disk(l) : grow_disk(l);
 	if (r == 0 && boot)
 		r = find_boot(l, boot);
 	if (r == 0)
@@ -416,7 +477,7 @@ static int prepare(struct launch *l, uint64_t start_ns)
 {
 	struct config *c = &l->config;
 	struct image_boot *boot = NULL;
-	int r = 0;
+	int r;
 
 	if (c->name && strlen(c->name) >= sizeof(l->name))
 		return log_fail(-EINVAL, "--name: %s: longer than %d characters", c->name,
@@ -434,9 +495,10 @@ static int prepare(struct launch *l, uint64_t start_ns)
 		r = open_kernel(l);
 	} else {
 		boot = calloc(1, sizeof(*boot));
-		if (!boot)
-			return log_fail(-ENOMEM, "run: out of memory");
+		r = boot ? 0 : log_fail(-ENOMEM, "run: out of memory");
 	}
+	if (r == 0)
+		r = check_first(l);
 	if (r == 0 && c->image)
 		r = prepare_image(l, boot);
 	if (r == 0)
@@ -445,8 +507,6 @@ static int prepare(struct launch *l, uint64_t start_ns)
 		r = check(l, boot);
 	if (r == 0 && c->image)
 		r = set_up_disks(l);
-	if (r == 0)
-		r = set_up_network(l);
 	if (r == 0 && c->image)
 		make_hint(l);
 	free(boot);
@@ -483,12 +543,28 @@ const struct config *launch_config(const struct launch *l)
 	return &l->config;
 }
 
+int launch_started(struct launch *l)
+{
+	int r = 0;
+
+	if (l->config.image && l->dir.is_new) {
+		r = machine_dir_set_user(&l->dir, l->login.name);
+		if (r == 0)
+			r = machine_dir_keep(&l->dir, l->image.path,
+					     l->image.qcow2 ? "qcow2" : "raw", l->image.file_size,
+					     l->image.mtime_ns);
+	}
+	launch_image_settle(&l->image);
+	return r;
+}
+
 void launch_end(struct launch *l)
 {
 	if (!l)
 		return;
 	if (l->config.boot_report && l->status.watch.last != BOOT_NONE)
 		boot_status_report(&l->status);
+	launch_image_settle(&l->image);
 	machine_dir_close(&l->dir);
 	login_keys_free(&l->keys);
 	cmdline_free(&l->cmdline);

@@ -28,6 +28,9 @@ int launch_prepare(const struct config *given, uint64_t start_ns, struct launch 
 /* What machine_create() takes; in place until launch_end(). */
 const struct config *launch_config(const struct launch *l);
 
+/* The machine was built: from now on what is on its disk is kept. 0 or -errno, said. */
+int launch_started(struct launch *l);
+
 /*
  * After the machine was destroyed: prints the boot's time line if it was asked for, and keeps or
  * removes the machine's directory. NULL is allowed.

@@ -18,6 +18,8 @@
 #include "vmm/companion.h"
 #include "vmm/log.h"
 
+#define BACKING_MAX 1023 /* of a backing file's name, by qcow2's specification */
+
 static int pull(const char *name)
 {
 	char program[PATH_MAX];
@@ -30,7 +32,7 @@ static int pull(const char *name)
 	if (r == 0)
 		r = companion_wait(pid);
 	/* It has said what was wrong. */
-	return r == 0 ? 0 : r == 130 ? -EINTR : -ENOENT;
+	return r == 0 ? 0 : r == 130 ? -EINTR : -EIO;
 }
 
 /* By name, with the store's lock held, so that it is not removed before a machine needs it. */
@@ -69,7 +71,8 @@ static int find_name(const char *name, struct launch_image *out)
 		if (r == 0)
 			r = look(name, &entry, &out->lock);
 		if (r == -ENOENT)
-			return r;
+			return log_fail(r, "run: %s: was not to be had: see `skiff image ls`",
+					name);
 	}
 	if (r < 0)
 		return r;
@@ -85,11 +88,56 @@ static int is_kernel(const uint8_t *b)
 	       memcmp(b, "\177ELF", 4) == 0;
 }
 
+/* What people have who were given something to unpack or to convert. */
+static int is_wrapped(const char *word, const uint8_t *b)
+{
+	static const struct {
+		const char *magic, *what, *how;
+		size_t len;
+	} wrapped[] = {
+		{"\xfd"
+		 "7zXZ",
+		 "compressed by xz", "unpack it with `xz -d`", 5},
+		{"\x1f\x8b", "compressed by gzip", "unpack it with `gunzip`", 2},
+		{"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it with `unzstd`", 4},
+		{"PK\3\4", "a zip archive", "unpack it with `unzip`", 4},
+		{"KDMV", "a VMDK image", "convert it with `qemu-img convert -O qcow2`", 4},
+		{"vhdxfile", "a VHDX image", "convert it with `qemu-img convert -O qcow2`", 8},
+	};
+
+	for (unsigned i = 0; i < sizeof(wrapped) / sizeof(wrapped[0]); i++)
+		if (!memcmp(b, wrapped[i].magic, wrapped[i].len))
+			return log_fail(-EINVAL, "run: %s: is %s: %s first", word, wrapped[i].what,
+					wrapped[i].how);
+	return 0;
+}
+
+static int judge_head(const char *word, const uint8_t *head)
+{
+	if (is_kernel(head))
+		return log_fail(-EINVAL, "run: %s: is a kernel and no image: write `--kernel %s`",
+				word, word);
+	return is_wrapped(word, head);
+}
+
+/* qcow2 notes the path in the machine's disk. */
+static int judge_path(const char *path)
+{
+	if (strlen(path) > BACKING_MAX || strchr(path, '\n'))
+		return log_fail(
+			-EINVAL,
+			"run: %s: its path is longer than %d bytes, or has a newline in it: "
+			"move it",
+			path, BACKING_MAX);
+	return 0;
+}
+
 static int find_file(const char *word, const char *format, struct launch_image *out)
 {
 	uint8_t head[1024] = {0};
 	struct stat st;
 	int fd = open(word, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int r;
 
 	if (fd < 0)
 		return log_fail(-errno, "run: cannot open %s: %s", word, strerror(errno));
@@ -102,13 +150,13 @@ static int find_file(const char *word, const char *format, struct launch_image *
 		head[0] = 0;
 	out->size = S_ISBLK(st.st_mode) ? (uint64_t)lseek(fd, 0, SEEK_END) : (uint64_t)st.st_size;
 	close(fd);
-	if (is_kernel(head))
-		return log_fail(-EINVAL, "run: %s: is a kernel and no image: write `--kernel %s`",
-				word, word);
+	r = format && format[0] == 'r' ? 0 : judge_head(word, head);
+	if (r < 0)
+		return r;
 	out->qcow2 = format ? format[0] == 'q' : memcmp(head, "QFI\xfb", 4) == 0;
 	if (!realpath(word, out->path))
 		return log_fail(-errno, "run: %s: %s", word, strerror(errno));
-	return 0;
+	return judge_path(out->path);
 }
 
 static int ask_size(struct launch_image *image)
@@ -117,6 +165,10 @@ static int ask_size(struct launch_image *image)
 	struct stat st;
 	int r;
 
+	if (stat(image->path, &st))
+		return log_fail(-errno, "run: %s: %s", image->path, strerror(errno));
+	image->file_size = (uint64_t)st.st_size;
+	image->mtime_ns = st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec;
 	if (image->qcow2) {
 		r = qcow2_info(image->path, &info);
 		if (r == 0 && info.backing[0])
@@ -127,8 +179,8 @@ static int ask_size(struct launch_image *image)
 		image->size = info.size;
 		return r;
 	}
-	if (image->size == 0 && stat(image->path, &st) == 0)
-		image->size = (uint64_t)st.st_size;
+	if (image->size == 0)
+		image->size = image->file_size;
 	if (image->size == 0 || image->size % 512)
 		return log_fail(
 			-EINVAL,
@@ -138,13 +190,29 @@ static int ask_size(struct launch_image *image)
 	return 0;
 }
 
+int launch_image_is_file(const char *word)
+{
+	struct stat st;
+
+	return strchr(word, '/') || (stat(word, &st) == 0 && !S_ISDIR(st.st_mode));
+}
+
+int launch_image_again(const char *path, const char *format, struct launch_image *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->lock = -1;
+	out->qcow2 = format[0] == 'q';
+	snprintf(out->path, sizeof(out->path), "%s", path);
+	return ask_size(out);
+}
+
 int launch_image_find(const char *word, const char *format, struct launch_image *out)
 {
 	int r;
 
 	memset(out, 0, sizeof(*out));
 	out->lock = -1;
-	if (strchr(word, '/') || access(word, F_OK) == 0)
+	if (launch_image_is_file(word))
 		r = find_file(word, format, out);
 	else
 		r = find_name(word, out);

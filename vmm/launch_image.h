@@ -13,7 +13,9 @@ struct launch_image {
 	char path[PATH_MAX]; /* absolute */
 	uint8_t qcow2;       /* else raw */
 	uint64_t size;       /* bytes that a guest sees */
-	int lock;            /* of the store: held until launch_image_settle(); -1: none */
+	uint64_t file_size;  /* bytes of the file, and when it was last changed */
+	int64_t mtime_ns;
+	int lock; /* of the store: held until launch_image_settle(); -1: none */
 };
 
 /*
@@ -24,6 +26,15 @@ struct launch_image {
  * 0, or -errno after one sentence; -EINVAL also for a kernel, with a word on --kernel.
  */
 int launch_image_find(const char *word, const char *format, struct launch_image *out);
+
+/* Whether @word means a file: it has a slash in it, or a file, no directory, is called so. */
+int launch_image_is_file(const char *word);
+
+/*
+ * The image that a machine is laid over already: @path and @format ("raw", "qcow2") as they were
+ * written down. 0 or -errno, said.
+ */
+int launch_image_again(const char *path, const char *format, struct launch_image *out);
 
 /* The machine that is laid over it is written down: the store may go on. */
 void launch_image_settle(struct launch_image *image);

@@ -4,6 +4,7 @@
  * its own.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,7 +112,8 @@ static int cmd_run(int argc, char **argv)
 	}
 	if (config_parse(argc, argv, &config) < 0 || launch_prepare(&config, start_ns, &launch) < 0)
 		return EXIT_USAGE;
-	if (machine_create(&m, launch_config(launch), start_ns) == 0) {
+	if (machine_create(&m, launch_config(launch), start_ns) == 0 &&
+	    launch_started(launch) == 0) {
 		status = exit_status(machine_run(&m));
 		if (config.stats)
 			stats_print(&m);
@@ -183,9 +185,23 @@ static int cmd_help(int argc, char **argv)
 	return EXIT_OK;
 }
 
+/* What the shell has closed would be the number of the next file that is opened. */
+static void open_standard_files(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
+
+	open_standard_files();
 
 	if (argc < 2) {
 		print_usage(stderr);

@@ -2,6 +2,7 @@
 /* The words of -p. A pure function of its text. */
 #include "vmm/publish.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,14 @@ struct published {
 	char host[PART], guest[PART];
 	int udp;
 };
+
+static int is_port(const char *text)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	return isdigit((unsigned char)*text) && !*end && n >= 1 && n <= 65535;
+}
 
 /* From right to left, since an IPv6 address has colons of its own, in brackets. */
 static int take_apart(const char *text, struct published *p)
@@ -46,7 +55,7 @@ static int take_apart(const char *text, struct published *p)
 	} else {
 		memcpy(p->host, copy, strlen(copy) + 1);
 	}
-	return p->host[0] && p->guest[0] && !strchr(text, ',') ? 0 : -EINVAL;
+	return is_port(p->host) && is_port(p->guest) && !strchr(text, ',') ? 0 : -EINVAL;
 }
 
 int publish_to_hostfwd(const char *text, char *out, size_t size)
@@ -65,12 +74,16 @@ int publish_to_hostfwd(const char *text, char *out, size_t size)
 	return 0;
 }
 
-int publish_is_of(const char *text, unsigned guest_port, unsigned *host_port)
+int publish_is_of(const char *text, unsigned guest_port, char *addr, size_t size,
+		  unsigned *host_port)
 {
 	struct published p;
 
 	if (take_apart(text, &p) < 0 || p.udp || strtoul(p.guest, NULL, 10) != guest_port)
 		return 0;
+	if (!p.addr[0] || !strcmp(p.addr, "0.0.0.0"))
+		memcpy(p.addr, "127.0.0.1", sizeof("127.0.0.1"));
+	snprintf(addr, size, "%s", p.addr);
 	*host_port = (unsigned)strtoul(p.host, NULL, 10);
 	return 1;
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,6 +51,8 @@ static void test_text(void **state)
 	s.held = 1;
 	boot_status_compose(&s, 116 * S, 60, text, sizeof(text));
 	assert_string_equal(text, "skiff: jammy: cloud-init network 1 s");
+	boot_status_compose(&s, 102 * S, 20, text, sizeof(text));
+	assert_string_equal(text, "looking for the kern");
 	/* Whatever the width, never more than it. */
 	for (unsigned columns = 0; columns < 120; columns++) {
 		boot_status_compose(&s, 116 * S, columns, text, sizeof(text));
@@ -71,6 +74,7 @@ static int old_stderr;
 static void start(void)
 {
 	tty_bench_need_loop();
+	setenv("TERM", "xterm", 1);
 	old_stderr = dup(STDERR_FILENO);
 	log_set_sink(NULL, NULL); /* messages go where the status line is */
 	dup2(tb.slave, STDERR_FILENO);
@@ -157,6 +161,7 @@ static void test_key_shows_the_console(void **state)
 	screen_until("Enter: console");
 	tty_bench_type("\r", 1);
 	screen = screen_until("Linux version 6.1\r\n");
+	assert_non_null(strstr(screen, "once it is up: ssh -p 2222 me@127.0.0.1"));
 	guest_says("vm login: ");
 	screen = screen_until("vm login: ");
 	assert_null(strstr(screen, "ready"));

@@ -297,6 +297,8 @@ static void test_sentences(void **state)
 		 "--disk-size: 0: give a size such as 20G (a multiple of 512 bytes)"},
 		{{"a.img", "--format", "vmdk"}, "--format: vmdk: raw and qcow2 are known"},
 		{{"a.img", "--cloud-init", "no"}, "--cloud-init: no: give on or off"},
+		{{"a.img", "--user-data=u", "--password"},
+		 "--user-data: u: says itself who the users are: leave --user and --password out"},
 		{{"a.img", "--cloud-init=off", "--user=me"},
 		 "--cloud-init: off: what else is said for cloud-init would be lost: leave one of "
 		 "them out"},
@@ -340,8 +342,6 @@ static void test_image(void **state)
 						     "8080:80",
 						     "-p",
 						     "53:53/udp",
-						     "--user-data",
-						     "u",
 						     "--meta-data=m",
 						     "--network-config",
 						     "n",
@@ -364,7 +364,6 @@ static void test_image(void **state)
 	assert_int_equal(c.n_publish, 2);
 	assert_string_equal(c.publish[0], "8080:80");
 	assert_string_equal(c.publish[1], "53:53/udp");
-	assert_string_equal(c.user_data, "u");
 	assert_string_equal(c.meta_data, "m");
 	assert_string_equal(c.network_config, "n");
 	assert_string_equal(c.vendor_data, "v");

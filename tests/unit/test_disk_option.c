@@ -74,6 +74,7 @@ static void test_mistakes(void **state)
 		{"path=x,format=vmdk", "format=vmdk"},
 		{"fd=", "fd="},
 		{"fd=-1", "fd=-1"},
+		{"fd=2", "fd=2"},
 		{"fd=3x", "fd=3x"},
 		{"fd=99999999999", "fd=99999999999"},
 		{"path=x,fd=3", "fd=3"},

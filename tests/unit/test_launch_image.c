@@ -71,6 +71,14 @@ static void test_files(void **state)
 	launch_image_settle(&image);
 	launch_image_settle(&image);
 
+	/* The same file, as it was written down; a directory is no file, whatever it is called. */
+	assert_int_equal(launch_image_again(image.path, "qcow2", &image), 0);
+	assert_int_equal(image.size, 3 << 20);
+	assert_true(image.file_size > 0 && image.mtime_ns > 0);
+	assert_int_equal(mkdir("ubuntu", 0700), 0);
+	assert_false(launch_image_is_file("ubuntu"));
+	assert_true(launch_image_is_file("./ubuntu"));
+	assert_true(launch_image_is_file("disk"));
 	/* What is stated goes before what the bytes say. */
 	assert_int_equal(truncate("a.qcow2", 1 << 20), 0);
 	assert_int_equal(launch_image_find("a.qcow2", "raw", &image), 0);
@@ -87,7 +95,9 @@ static void test_refused(void **state)
 	} t[] = {
 		{"./nowhere", "cannot open ./nowhere", -ENOENT},
 		{"no such name", "neither a file nor a name", -EINVAL},
-		{".", "neither a file nor a block device", -EINVAL},
+		{"./", "neither a file nor a block device", -EINVAL},
+		{"xz", "unpack it with `xz -d`", -EINVAL},
+		{"./vmdk", "convert it with", -EINVAL},
 		{"bzimage", "write `--kernel bzimage`", -EINVAL},
 		{"arm64", "write `--kernel arm64`", -EINVAL},
 		{"elf", "write `--kernel elf`", -EINVAL},
@@ -104,6 +114,11 @@ static void test_refused(void **state)
 	make_file("bzimage", 4096, 0x202, "HdrS", 4);
 	make_file("arm64", 4096, 56, "ARM\x64", 4);
 	make_file("elf", 4096, 0, "\177ELF", 4);
+	make_file("xz", 4096, 0,
+		  "\xfd"
+		  "7zXZ",
+		  6);
+	make_file("vmdk", 4096, 0, "KDMV", 4);
 	make_file("odd", 1000, 0, "", 0);
 	make_file("empty", 0, 0, "", 0);
 	assert_int_equal(qcow2_create(&q), 0);

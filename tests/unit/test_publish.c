@@ -43,7 +43,20 @@ static void test_understood(void **state)
 static void test_mistakes(void **state)
 {
 	static const char *const t[] = {
-		"", "80", ":", ":80", "80:", "80:80/sctp", "80:80/", "8080:80,mac=x", "a:b/udp/tcp",
+		"",
+		"80",
+		":",
+		":80",
+		"80:",
+		"80:80/sctp",
+		"80:80/",
+		"8080:80,mac=x",
+		"a:b/udp/tcp",
+		"99999:22",
+		"0:22",
+		"22:22abc",
+		"+1:22",
+		"2222:65536",
 	};
 	char longest[300], out[400];
 
@@ -65,15 +78,19 @@ static void test_mistakes(void **state)
 static void test_of_a_port(void **state)
 {
 	unsigned host = 0;
+	char addr[64];
 
 	(void)state;
-	assert_true(publish_is_of("2222:22", 22, &host));
+	assert_true(publish_is_of("2222:22", 22, addr, sizeof(addr), &host));
 	assert_int_equal(host, 2222);
-	assert_true(publish_is_of("0.0.0.0:2022:22/tcp", 22, &host));
+	assert_true(publish_is_of("0.0.0.0:2022:22/tcp", 22, addr, sizeof(addr), &host));
 	assert_int_equal(host, 2022);
-	assert_false(publish_is_of("2222:22/udp", 22, &host));
-	assert_false(publish_is_of("22:2222", 22, &host));
-	assert_false(publish_is_of("22", 22, &host));
+	assert_string_equal(addr, "127.0.0.1");
+	assert_true(publish_is_of("192.168.1.5:2022:22", 22, addr, sizeof(addr), &host));
+	assert_string_equal(addr, "192.168.1.5");
+	assert_false(publish_is_of("2222:22/udp", 22, addr, sizeof(addr), &host));
+	assert_false(publish_is_of("22:2222", 22, addr, sizeof(addr), &host));
+	assert_false(publish_is_of("22", 22, addr, sizeof(addr), &host));
 }
 
 int main(void)
