@@ -45,19 +45,20 @@ int fstat(int fd, struct stat *st)
  */
 static int allow_in_part(scmp_filter_ctx ctx)
 {
-	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	const struct scmp_arg_cmp
+		not_code = {.arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = PROT_EXEC},
+		us = {.arg = 0, .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)getpid()},
+		getfl = {.arg = 1, .op = SCMP_CMP_EQ, .datum_a = F_GETFL},
+		setfl = {.arg = 1, .op = SCMP_CMP_EQ, .datum_a = F_SETFL},
+		no_flags = {.arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = UINT32_MAX};
+	int r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, not_code);
 
 	if (r == 0) /* abort's */
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, us);
 	if (r == 0)
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, F_GETFL));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, getfl);
 	if (r == 0) /* a disk's flags are cleared; the argument is an int */
-		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2,
-				     SCMP_A1(SCMP_CMP_EQ, F_SETFL),
-				     SCMP_A2(SCMP_CMP_MASKED_EQ, UINT32_MAX, 0));
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2, setfl, no_flags);
 	return r;
 }
 

@@ -21,7 +21,7 @@ static int parse(struct bench_options *o, const char *const *words)
 
 	for (; words[argc]; argc++)
 		argv[argc] = (char *)words[argc];
-	return options_parse(argc, argv, o);
+	return bench_options_parse(argc, argv, o);
 }
 
 static void test_defaults(void **state)

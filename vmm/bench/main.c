@@ -124,7 +124,7 @@ int main(int argc, char **argv)
 	}
 	if (argc == 3 && strcmp(argv[1], "namespaces") == 0)
 		return namespaces_serve(argv[2]);
-	if (options_parse(argc - 1, argv + 1, &b.o) < 0)
+	if (bench_options_parse(argc - 1, argv + 1, &b.o) < 0)
 		return EXIT_USAGE;
 	if (b.o.help) {
 		options_print_help();

@@ -235,7 +235,7 @@ static int check(const struct bench_options *o)
 	return 0;
 }
 
-int options_parse(int argc, char **argv, struct bench_options *o)
+int bench_options_parse(int argc, char **argv, struct bench_options *o)
 {
 	*o = (struct bench_options){
 		.runs = 5,

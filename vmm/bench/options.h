@@ -26,7 +26,7 @@ struct bench_options {
  * Reads the options of `skiff bench`: 0, or -EINVAL after one sentence. Strings are the command
  * line's own, or last for ever.
  */
-int options_parse(int argc, char **argv, struct bench_options *o);
+int bench_options_parse(int argc, char **argv, struct bench_options *o);
 
 void options_print_help(void);
 
