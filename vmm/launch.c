@@ -52,6 +52,13 @@ struct launch {
 
 /* --- texts ----------------------------------------------------------------------------------- */
 
+static void add_text(char *text, size_t size, const char *more)
+{
+	size_t n = strlen(text);
+
+	snprintf(text + n, size - n, "%s", more);
+}
+
 /* A comma in a value is written twice. */
 static void add_value(char *text, size_t size, const char *value)
 {
@@ -115,7 +122,7 @@ static int set_up_disks(struct launch *l)
 	if (!l->disk)
 		return log_fail(-ENOMEM, "run: out of memory");
 	add_value(l->disk, TEXT_MAX, l->dir.disk);
-	strcat(l->disk, ",backing=");
+	add_text(l->disk, TEXT_MAX, ",backing=");
 	add_value(l->disk, TEXT_MAX, l->image.path);
 	memmove(&c->disk[1], &c->disk[0], c->n_disks * sizeof(c->disk[0]));
 	c->disk[0] = l->disk;

@@ -70,8 +70,7 @@ static void test_no_signs(void **state)
 		"\33[999\n",
 		"login:",
 		"x ALERT!\n",
-		"\xc2\x9b"
-		"31m\n",
+		"\302\23331m\n",
 	};
 
 	(void)state;

@@ -16,6 +16,7 @@
 
 #include "devices/block/qcow2.h"
 #include "tests/lib/said.h"
+#include "tests/lib/tool.h"
 #include "vmm/launch_image.h"
 
 static char dir[PATH_MAX];
@@ -23,7 +24,7 @@ static char dir[PATH_MAX];
 static int up(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/skiff-test-XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/skiff-test-XXXXXX");
 	said_start();
 	said_clear();
 	return mkdtemp(dir) && chdir(dir) == 0 && setenv("XDG_DATA_HOME", dir, 1) == 0 ? 0 : -1;
@@ -31,11 +32,10 @@ static int up(void **state)
 
 static int down(void **state)
 {
-	char command[PATH_MAX + 16];
+	char said_by[64];
 
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	return chdir("/") || system(command);
+	return chdir("/") || tool_run(said_by, sizeof(said_by), "rm", "-rf", dir, NULL);
 }
 
 static void make_file(const char *name, size_t size, size_t at, const char *bytes, size_t n)
