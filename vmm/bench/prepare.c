@@ -156,13 +156,18 @@ int prepare_check(struct bench *b)
 /* About what the root, images and files of loads will take. */
 static int check_space(const struct bench *b, const char *from, const char *dir)
 {
-	unsigned long long need_mib, free_mib;
+	unsigned long long need_mib, free_mib, files_mib;
+	unsigned kinds = 0; /* of files, a bit each */
 	struct statvfs fs;
 
+	for (unsigned i = 0; i < n_loads; i++)
+		if (bench_has_load(b, i) && loads[i].files != LOAD_NO_FILES)
+			kinds |= 1u << loads[i].files;
+	files_mib = (unsigned long long)__builtin_popcount(kinds) * b->o.size_mib;
 	if (statvfs(dir, &fs) < 0)
 		return log_fail(-errno, "bench: %s: %s: %s", from, dir, strerror(errno));
 	free_mib = (unsigned long long)fs.f_bavail * fs.f_frsize >> 20;
-	need_mib = 200 + (unsigned)__builtin_popcount(b->o.places) * (2ull * b->o.size_mib + 150);
+	need_mib = 200 + (unsigned)__builtin_popcount(b->o.places) * (files_mib + 150);
 	if (free_mib >= need_mib)
 		return 0;
 	return log_fail(-ENOSPC,
