@@ -152,9 +152,9 @@ void container_command(const struct bench *b, struct words *w)
 		words_add(w, "namespaces");
 		words_add(w, "%s/root", b->work);
 	} else if (is_runtime(b, "podman")) {
-		words_add_all(w,
-			      (const char *const[]){"podman", "run", "--rm", "-i", "--network=host",
-						    "--log-driver=none", "--workdir=/data", NULL});
+		words_add_all(w, (const char *const[]){"podman", "run", "--rm", "-i",
+						       "--network=host", "--log-driver=none",
+						       "--ulimit=host", "--workdir=/data", NULL});
 		if (is_root())
 			words_add(w, "--memory=%llu", (unsigned long long)b->o.memory);
 		words_add(w, "--name");
