@@ -5,8 +5,8 @@
 struct bench;
 
 /*
- * Draws bench.svg and bench.png into the directory @dir: how fast each place is beside the first
- * one. 0, -ECANCELED, or -errno after one sentence.
+ * Draws bench.svg and bench.png into the directory @dir, in whose path are no quotes: how fast each
+ * place is beside the first one. 0, -ECANCELED, or -errno after one sentence.
  */
 int chart_draw(const struct bench *b, const char *dir);
 

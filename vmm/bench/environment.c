@@ -42,6 +42,14 @@ void environment_add(struct environment *e, const char *key, const char *fmt, ..
 	e->n++;
 }
 
+const char *environment_value(const struct environment *e, const char *key)
+{
+	for (unsigned i = 0; i < e->n; i++)
+		if (strcmp(e->item[i].key, key) == 0)
+			return e->item[i].value;
+	return "unknown";
+}
+
 /* The first line of a file, or "unknown". */
 static const char *first_line(const char *path, char *line, int size)
 {

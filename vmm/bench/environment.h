@@ -21,6 +21,9 @@ struct bench;
 void environment_add(struct environment *e, const char *key, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* The value of a key, or "unknown". */
+const char *environment_value(const struct environment *e, const char *key);
+
 /* Fills in what /proc, /sys and the tools of @b say. */
 void environment_read(struct environment *e, const struct bench *b);
 

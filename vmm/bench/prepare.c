@@ -101,6 +101,9 @@ static int check_outputs(const struct bench *b)
 					strerror(errno));
 		close(fd);
 	}
+	if (chart && strpbrk(chart, "\"\\\n"))
+		return log_fail(-EINVAL, "bench: --chart: %s: no quotes and backslashes, please",
+				chart);
 	if (chart && mkdir(chart, 0755) < 0 && errno != EEXIST)
 		return log_fail(-errno, "bench: --chart: cannot make %s: %s", chart,
 				strerror(errno));

@@ -93,16 +93,6 @@ static void print_row(const struct bench *b, FILE *out, unsigned load, int title
 	fputc('\n', out);
 }
 
-static const char *environment_value(const struct bench *b, const char *key)
-{
-	const struct environment *e = &b->environment;
-
-	for (unsigned i = 0; i < e->n; i++)
-		if (strcmp(e->item[i].key, key) == 0)
-			return e->item[i].value;
-	return "unknown";
-}
-
 /* What a reader must know before the figures; all of it is in the JSON. */
 static void print_environment(const struct bench *b, FILE *out)
 {
@@ -111,7 +101,7 @@ static void print_environment(const struct bench *b, FILE *out)
 	const char *before = "  versions    ";
 
 	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
-		fprintf(out, "  %-11s %s\n", shown[i], environment_value(b, shown[i]));
+		fprintf(out, "  %-11s %s\n", shown[i], environment_value(e, shown[i]));
 	for (unsigned i = 0; i < e->n; i++) {
 		if (strncmp(e->item[i].key, "version.", 8) != 0)
 			continue;
@@ -127,7 +117,7 @@ static void print_environment(const struct bench *b, FILE *out)
 		fprintf(out, "  %-11s %s\n", "guest", b->o.kernel);
 	if (!b->direct && (bench_has_tool(b, "fio")))
 		fprintf(out, "  %-11s page cache %s\n", "fio",
-			environment_value(b, "page_cache_of_fio"));
+			environment_value(e, "page_cache_of_fio"));
 	fputc('\n', out);
 }
 
