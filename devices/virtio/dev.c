@@ -87,10 +87,9 @@ void virtio_run_later(struct virtio_dev *dev)
 
 /* --- for devices --------------------------------------------------------------------------- */
 
-int virtio_pop(struct virtio_dev *dev, unsigned q, struct vq_chain *chain)
+/* What came of popping @chain from queue @q. */
+static int popped(struct virtio_dev *dev, unsigned q, const struct vq_chain *chain, int r)
 {
-	int r = vq_pop(&dev->vq[q], chain);
-
 	switch (r) {
 	case 1:
 		dev->chains++;
@@ -104,6 +103,16 @@ int virtio_pop(struct virtio_dev *dev, unsigned q, struct vq_chain *chain)
 		virtio_broken(dev, "queue %u: the ring breaks the rules of virtio 1.2 2.7", q);
 		return 0;
 	}
+}
+
+int virtio_pop(struct virtio_dev *dev, unsigned q, struct vq_chain *chain)
+{
+	return popped(dev, q, chain, vq_pop(&dev->vq[q], chain));
+}
+
+int virtio_pop_quietly(struct virtio_dev *dev, unsigned q, struct vq_chain *chain)
+{
+	return popped(dev, q, chain, vq_pop_quietly(&dev->vq[q], chain));
 }
 
 void virtio_push(struct virtio_dev *dev, unsigned q, uint16_t head, uint32_t written)

@@ -126,6 +126,9 @@ static inline int virtio_has(const struct virtio_dev *dev, unsigned bit)
  * than chain->max is a broken ring too: give room for what you offered.
  */
 int virtio_pop(struct virtio_dev *dev, unsigned q, struct vq_chain *chain);
+/* The same without asking for a kick when there is nothing: vq_ask_kick() is the device's to call.
+ */
+int virtio_pop_quietly(struct virtio_dev *dev, unsigned q, struct vq_chain *chain);
 
 /* vq_push, and the interrupt that may be due is sent once, when the turn ends. */
 void virtio_push(struct virtio_dev *dev, unsigned q, uint16_t head, uint32_t written);

@@ -6,7 +6,9 @@
  *
  * Receiving: chains are taken from the queue into a row of buffers. For each call of the wire the
  * row is cut into slots of one frame each; with MRG_RXBUF a slot is as many buffers as the longest
- * frame needs. What the frames did not fill stays in the row, in front, for the next call.
+ * frame needs. What the frames did not fill stays in the row, in front, for the next call. The
+ * driver is asked for a kick only when the row has no room for a frame: what it adds before is
+ * found when the next frame comes.
  */
 #include "devices/virtio/net.h"
 
@@ -217,10 +219,11 @@ static void rx_forget(struct rx *rx)
 	rx->again = 0;
 }
 
-/* Takes chains into the row until it is full or the queue is empty. */
-static void rx_fill(struct virtio_net *vn)
+/* Takes chains into the row until it is full or the queue is empty: how many it took. */
+static unsigned rx_fill(struct virtio_net *vn)
 {
 	struct rx *rx = &vn->rx;
+	unsigned before = rx->bufs;
 	struct vq_chain chain;
 
 	for (unsigned i = 0; i < VIRTIO_BUDGET; i++) {
@@ -228,7 +231,7 @@ static void rx_fill(struct virtio_net *vn)
 			break;
 		chain.v = rx->seg + rx->segs;
 		chain.max = VIRTIO_NET_QUEUE_MAX;
-		if (!virtio_pop(&vn->dev, QUEUE_RX, &chain))
+		if (!virtio_pop_quietly(&vn->dev, QUEUE_RX, &chain))
 			break;
 		/* No place for a header (§5.1.6.3.1): of no use to anyone. */
 		if (chain.in_len < vn->hdr_len) {
@@ -248,6 +251,7 @@ static void rx_fill(struct virtio_net *vn)
 	}
 	if (rx->room > rx->most)
 		rx->most = rx->room;
+	return rx->bufs - before;
 }
 
 /* Takes the buffers that frames have filled out of the row. */
@@ -419,8 +423,12 @@ static void rx_run(struct virtio_net *vn)
 		if (!running(vn, QUEUE_RX))
 			return;
 		n = rx_lay(vn);
-		if (!n)
-			return;
+		if (!n) {
+			/* Chains that came before the driver saw that it should kick count too. */
+			if (!vq_ask_kick(&vn->dev.vq[QUEUE_RX]) || !rx_fill(vn))
+				return;
+			continue;
+		}
 		vn->stats.rx_calls++;
 		r = vn->wire->ops->recv(vn->wire, rx->frame, n);
 		rx->waiting = r < (int)n;

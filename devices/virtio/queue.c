@@ -210,12 +210,13 @@ static int walk(const struct vq *vq, struct vq_chain *chain)
 	}
 }
 
-/* 1 if a chain is available, 0 with kicks on if not, -EPROTO if avail.idx has jumped. */
-static int look(struct vq *vq)
+/* 1 if a chain is available, 0 if not, with kicks on unless @quiet; -EPROTO: avail.idx has jumped.
+ */
+static int look(struct vq *vq, int quiet)
 {
 	uint16_t ahead = (uint16_t)(load_avail_idx(vq) - vq->s.last_avail);
 
-	if (!ahead && vq->kicks_off) {
+	if (!ahead && vq->kicks_off && !quiet) {
 		kicks_on(vq);
 		ahead = (uint16_t)(load_avail_idx(vq) - vq->s.last_avail);
 	}
@@ -235,7 +236,7 @@ static void show_nothing(struct vq_chain *chain)
 	chain->out_len = chain->in_len = 0;
 }
 
-int vq_pop(struct vq *vq, struct vq_chain *chain)
+static int pop(struct vq *vq, struct vq_chain *chain, int quiet)
 {
 	uint16_t slot, head;
 	int r;
@@ -246,7 +247,7 @@ int vq_pop(struct vq *vq, struct vq_chain *chain)
 		return -EPROTO;
 	if (!vq->desc)
 		return 0;
-	r = look(vq);
+	r = look(vq, quiet);
 	if (!r)
 		return 0;
 	if (r < 0)
@@ -271,6 +272,24 @@ out_broken:
 	vq->broken = 1;
 	show_nothing(chain);
 	return -EPROTO;
+}
+
+int vq_pop(struct vq *vq, struct vq_chain *chain)
+{
+	return pop(vq, chain, 0);
+}
+
+int vq_pop_quietly(struct vq *vq, struct vq_chain *chain)
+{
+	return pop(vq, chain, 1);
+}
+
+int vq_ask_kick(struct vq *vq)
+{
+	if (!vq->desc || vq->broken)
+		return 0;
+	kicks_on(vq);
+	return load_avail_idx(vq) != vq->s.last_avail;
 }
 
 void vq_unpop(struct vq *vq, uint16_t head)

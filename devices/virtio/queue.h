@@ -73,6 +73,14 @@ void vq_stop(struct vq *vq);
  */
 int vq_pop(struct vq *vq, struct vq_chain *chain);
 
+/*
+ * For a device that can go on for a while with what it has: vq_pop(), but when the queue is empty
+ * no kick is asked for. vq_ask_kick() does that once it has too little; nonzero if chains have come
+ * meanwhile, for which there will be no kick.
+ */
+int vq_pop_quietly(struct vq *vq, struct vq_chain *chain);
+int vq_ask_kick(struct vq *vq);
+
 /* Takes back the last vq_pop(): the next pop yields the same chain. */
 void vq_unpop(struct vq *vq, uint16_t head);
 

@@ -394,6 +394,34 @@ static void rx_unused_buffers_are_kept(void **state)
 	assert_int_equal(stats().rx_frames, 200);
 }
 
+/* What the driver adds while there is room is found without a kick. */
+static void rx_asks_for_no_kick_while_there_is_room(void **state)
+{
+	(void)state;
+	assert_int_equal(driver_start(&drv, DRIVER_ALL, 0), 0);
+	for (unsigned i = 0; i < 64; i++)
+		rx_buffer(4096);
+	assert_true(driver_kick_wanted(&drv, RX));
+	driver_kick(&drv, RX);
+	for (unsigned i = 0; i < 1000; i++) {
+		fake_wire_give(&wire, NULL, data, 1514);
+		pump();
+		assert_int_equal(take_all(RX), 1);
+		rx_buffer(4096);
+		assert_false(driver_kick_wanted(&drv, RX));
+	}
+	/* Without a refill the room ends, and then the kick is asked for. */
+	for (unsigned i = 0; i < 64; i++)
+		fake_wire_give(&wire, NULL, data, 1514);
+	pump();
+	assert_true(fake_wire_left(&wire) > 0);
+	for (unsigned i = 0; i < 64; i++)
+		rx_buffer(4096);
+	assert_true(driver_kick_wanted(&drv, RX));
+	driver_kick(&drv, RX);
+	assert_int_equal(fake_wire_left(&wire), 0);
+}
+
 /* B24: a flood that nobody reads, then life goes on. */
 static void rx_goes_on_after_overload(void **state)
 {
@@ -597,6 +625,7 @@ int main(void)
 		T(rx_merges_buffers_5_1_6_4),
 		T(rx_many_frames_a_call),
 		T(rx_unused_buffers_are_kept),
+		T(rx_asks_for_no_kick_while_there_is_room),
 		T(rx_goes_on_after_overload),
 		T(rx_driver_with_few_small_buffers),
 		T(rx_not_mergeable),

@@ -246,6 +246,30 @@ static void test_event_idx_asks_for_the_next_kick(void **state)
 	down();
 }
 
+/* A device that has enough asks for no kick until it says so, and then misses none. */
+static void test_quiet_pop_asks_for_no_kick(void **state)
+{
+	const struct driver_seg one = {0x1000, 4, 1};
+
+	(void)state;
+	for (unsigned with = 0; with < 2; with++) {
+		up(with ? EVENT : 0);
+		driver_add(&drv, 0, &one, 1, 0);
+		assert_int_equal(vq_pop_quietly(vq, &chain), 1);
+		assert_int_equal(vq_pop_quietly(vq, &chain), 0);
+		driver_kick_wanted(&drv, 0);
+		driver_add(&drv, 0, &one, 1, 0);
+		assert_false(driver_kick_wanted(&drv, 0));
+		/* One is there already, for which nobody will kick. */
+		assert_true(vq_ask_kick(vq));
+		assert_int_equal(vq_pop_quietly(vq, &chain), 1);
+		assert_false(vq_ask_kick(vq));
+		driver_add(&drv, 0, &one, 1, 0);
+		assert_true(driver_kick_wanted(&drv, 0));
+		down();
+	}
+}
+
 static void test_interrupt_flag(void **state)
 {
 	struct driver_used used;
@@ -364,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_indices_wrap),
 		cmocka_unit_test(test_kicks_are_off_while_draining),
 		cmocka_unit_test(test_event_idx_asks_for_the_next_kick),
+		cmocka_unit_test(test_quiet_pop_asks_for_no_kick),
 		cmocka_unit_test(test_interrupt_flag),
 		cmocka_unit_test(test_interrupt_event),
 		cmocka_unit_test(test_start_resumes_where_the_state_says),
