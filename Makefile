@@ -4,8 +4,9 @@
 #   make run        boot a stock Debian kernel to a shell (installs and fetches what it needs)
 #   make test       lint, unit tests, fuzz smoke, boot tests (likewise)
 #   make fuzz       run every fuzz target for FUZZ_SECONDS each (default 60)
-#   make bench-boot boot time and exits beside QEMU's;  make bench-io  disk and network
-#   make bench-cloud    a cloud image to its login;  make bench-qcow2  qcow2 beside raw
+#   make bench      boot, memory, density, disk and network beside QEMU's, as one report
+#   make bench-boot, bench-density, bench-io, bench-cloud (an image to its login), bench-qcow2
+#                   one part of it
 #   make format     clang-format the tree
 #   make install PREFIX=/usr/local
 #   make clean
@@ -107,7 +108,8 @@ say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all install run test fuzz bench-boot bench-cloud bench-io bench-qcow2 format lint unit tsan boot clean deps
+.PHONY: all install run test fuzz bench bench-boot bench-cloud bench-density bench-io bench-qcow2 \
+	format lint unit tsan boot clean deps
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -245,7 +247,12 @@ fuzz:
 	$(SUB) $(FUZZ_PROGRAMS)
 	@tests/fuzz/run $(or $(FUZZ_SECONDS),60) $(FUZZ_PROGRAMS)
 
-bench-boot bench-cloud bench-io bench-qcow2:
+bench:
+	@tests/deps build guest lab bench
+	$(SUB) all $(OUT)/bench-start
+	@tests/bench/all
+
+bench-boot bench-cloud bench-density bench-io bench-qcow2:
 	@tests/deps build guest lab bench $(if $(SYSROOT),arm64)
 	$(SUB) all
 	@ARCH=$(ARCH) tests/bench/$(@:bench-%=%)
