@@ -36,11 +36,11 @@ struct ext4 {
 
 static int to_errno(const struct ext4 *fs, errcode_t e)
 {
+	if (e == 0)
+		return 0;
 	if (fs->reader->budget < READER_COST)
 		return -EDQUOT;
 	switch (e) {
-	case 0:
-		return 0;
 	case EXT2_ET_FILE_NOT_FOUND:
 		return -ENOENT;
 	case EXT2_ET_NO_DIRECTORY:

@@ -421,7 +421,7 @@ static void test_no_end_to_reading(void **state)
 	(void)state;
 	put_kernel("r/boot", V, 1);
 	image_rig_ext("disk", "r", 16, "ext4", "r", NULL, NULL);
-	for (uint64_t budget = 0; budget < 300000; budget += 9001) {
+	for (uint64_t budget = 0; budget < 300000; budget += 1009) {
 		int fd = open(image_rig_path("disk"), O_RDONLY | O_CLOEXEC), r;
 
 		assert_int_equal(
