@@ -20,6 +20,7 @@
 #define CONFIG_MAX  (1u << 20) /* bytes of a configuration */
 #define GRUBENV_MAX 65536u
 #define ENTRIES_MAX 64u
+#define NO_ROOM     (1u << 20) /* bytes that a file system over the whole disk may leave behind it */
 
 /* --- partitions ------------------------------------------------------------------------------ */
 
@@ -37,28 +38,63 @@ static int look_into(struct found *f, const struct part *part)
 	return p->error == -EDQUOT ? -EDQUOT : 0;
 }
 
-static int look_at_disk(struct found *f)
+/*
+ * Whether an ext file system over the whole disk, as @mark has it, is what was left of one when the
+ * disk was partitioned. 1, 0 or -errno.
+ *
+ * A table may as well be what was left when the disk was formatted. So the file system counts if it
+ * is as large as the disk, and over a table without checksums also if nothing lies where that says.
+ */
+static int is_stale(struct found *f, const struct fs_mark *mark, const struct parttable *t)
 {
-	struct part whole = {.len = f->reader->blk->size};
-	struct parttable *t;
-	struct fs_mark mark;
-	int r = fs_identify(f->reader, 0, whole.len, &mark);
+	uint64_t size = f->reader->blk->size;
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	if (mark.is_ext)
-		return look_into(f, &whole);
-	t = malloc(sizeof(*t));
-	if (!t)
-		return -ENOMEM;
-	r = parttable_read(f->reader, t);
+	if (mark->bytes <= size && size - mark->bytes < NO_ROOM)
+		return 0;
+	if (t->kind == PARTTABLE_GPT)
+		return t->n > 0;
+	for (unsigned i = 0; i < t->n && !t->dropped && r == 0; i++) {
+		struct fs_mark inside;
+
+		r = fs_identify(f->reader, t->part[i].start, t->part[i].len, &inside);
+		if (r == 0)
+			r = inside.type[0] != 0;
+	}
+	return r;
+}
+
+static int look_into_parts(struct found *f, const struct parttable *t)
+{
+	int r = 0;
+
 	f->table = t->kind;
 	f->table_damaged = t->damaged;
 	f->table_from_backup = t->from_backup;
 	f->parts_dropped = t->dropped;
 	for (unsigned i = 0; i < t->n && r == 0; i++)
 		r = look_into(f, &t->part[i]);
-	if (r == 0 && t->kind == PARTTABLE_NONE && mark.type[0])
+	return r;
+}
+
+static int look_at_disk(struct found *f)
+{
+	struct part whole = {.len = f->reader->blk->size};
+	struct parttable *t = malloc(sizeof(*t));
+	int r = t ? 0 : -ENOMEM, is_whole = 0;
+	struct fs_mark mark;
+
+	if (r == 0)
+		r = fs_identify(f->reader, 0, whole.len, &mark);
+	if (r == 0)
+		r = parttable_read(f->reader, t);
+	if (r == 0 && mark.is_ext) {
+		r = is_stale(f, &mark, t);
+		is_whole = r == 0;
+	}
+	if (r >= 0)
+		r = is_whole ? 0 : look_into_parts(f, t);
+	if (r == 0 && (is_whole || (t->kind == PARTTABLE_NONE && mark.type[0])))
 		r = look_into(f, &whole);
 	free(t);
 	return r;

@@ -40,6 +40,8 @@ static const struct mark {
 #define EXT_INCOMPAT      96
 #define EXT_RO_COMPAT     100
 #define EXT_HAS_JOURNAL   0x4u
+#define EXT_64BIT         0x80u
+#define EXT_LOG_BLOCK_MAX 6u
 /* What makes it ext4 and not ext3 (as in the kernel's ext3 mount check). */
 #define EXT3_INCOMPAT_OK  0x16u /* filetype, recover, meta_bg */
 #define EXT3_RO_COMPAT_OK 0x7u  /* sparse_super, large_file, btree_dir */
@@ -71,6 +73,19 @@ static void take_label(const uint8_t *from, size_t len, char *out)
 	out[n] = '\0';
 }
 
+/* @s: the superblock. */
+static uint64_t ext_bytes(const uint8_t *s)
+{
+	uint64_t blocks = le32_get(s + 4);
+	uint32_t log_block = le32_get(s + 24); /* of 1024 */
+
+	if (le32_get(s + EXT_INCOMPAT) & EXT_64BIT)
+		blocks |= (uint64_t)le32_get(s + 0x150) << 32;
+	if (log_block > EXT_LOG_BLOCK_MAX || blocks > UINT64_MAX >> 10 >> log_block)
+		return 0;
+	return blocks << 10 << log_block;
+}
+
 static int take_ext(const uint8_t *head, struct fs_mark *mark)
 {
 	const uint8_t *s = head + EXT_SUPER;
@@ -79,6 +94,7 @@ static int take_ext(const uint8_t *head, struct fs_mark *mark)
 	if (le16_get(s + 56) != 0xef53)
 		return 0;
 	mark->is_ext = 1;
+	mark->bytes = ext_bytes(s);
 	if (incompat & ~EXT3_INCOMPAT_OK || ro & ~EXT3_RO_COMPAT_OK)
 		mark->type = "ext4";
 	else

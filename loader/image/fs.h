@@ -11,6 +11,7 @@
 struct fs_mark {
 	const char *type; /* as blkid names it: "ext4", "vfat", "swap" ...; "" if unknown */
 	uint8_t is_ext;   /* ext2, ext3 or ext4 */
+	uint64_t bytes;   /* ext: how long it says it is; 0: it says nothing that can be */
 	char label[65];   /* no control characters; "" if there is none */
 	char uuid[37];    /* as root=UUID= has it */
 };

@@ -403,6 +403,93 @@ static void test_several_initrds(void **state)
 	assert_bytes(&found->initrd[1], 2, INITRD);
 }
 
+/* --- a file system over the whole disk, and a table beside it -------------------------------- */
+
+#define TABLE 446
+
+/* The superblock of a file system of @mib MiB that was here once. */
+static void put_stale_super(unsigned mib)
+{
+	uint8_t super[1024];
+	int fd;
+
+	image_rig_text("old/x", "y");
+	image_rig_ext("stale", "old", mib, "ext4", "stale", NULL, NULL);
+	fd = open(image_rig_path("stale"), O_RDONLY | O_CLOEXEC);
+	assert_int_equal(pread(fd, super, sizeof(super), 1024), sizeof(super));
+	close(fd);
+	image_rig_poke("disk", 1024, super, sizeof(super));
+}
+
+/* A table's one entry, from sector @first on. */
+static void put_mbr_entry(uint32_t first, uint32_t n)
+{
+	uint8_t entry[66] = {[4] = 0x83, [64] = 0x55, [65] = 0xaa};
+
+	memcpy(entry + 8, &first, 4);
+	memcpy(entry + 12, &n, 4);
+	image_rig_poke("disk", TABLE, entry, sizeof(entry));
+}
+
+static void test_a_table_over_a_stale_file_system(void **state)
+{
+	/* With the table of entries behind the superblock, and where that lies over it. */
+	static const char *const gpt[][5] = {{"-j", "64", "-n", "1:2048:0", NULL},
+					     {"-n", "1:2048:0", NULL}};
+
+	(void)state;
+	put_kernel("r/boot", V, 1);
+	image_rig_ext("root", "r", 16, "ext4", "right", NULL, NULL);
+	put_on_mbr();
+	put_stale_super(12);
+	assert_int_equal(search("disk"), 0);
+	assert_int_equal(found->table, PARTTABLE_MBR);
+	assert_found("/boot/vmlinuz-" V, "/boot/initrd.img-" V, "root=LABEL=right ro", "names");
+	for (unsigned i = 0; i < 2; i++) {
+		found_free(found);
+		reader.blk->ops->close(reader.blk);
+		image_rig_disk("disk", 20, gpt[i]);
+		image_rig_put("disk", 2048, "root");
+		put_stale_super(100);
+		assert_int_equal(search("disk"), 0);
+		assert_int_equal(found->table, PARTTABLE_GPT);
+		assert_int_equal(found->table_from_backup, i);
+		assert_string_equal(found->part[0].mark.label, "right");
+	}
+}
+
+/* A disk of @mib MiB with a file system of 16 from its first sector on is looked at as such. */
+static void assert_whole(unsigned mib)
+{
+	assert_int_equal(truncate(image_rig_path("disk"), (off_t)mib << 20), 0);
+	assert_int_equal(search("disk"), 0);
+	assert_int_equal(found->n, 1);
+	assert_int_equal(found->part[0].part.number, 0);
+	assert_found("/boot/vmlinuz-" V, "/boot/initrd.img-" V, "root=LABEL=whole ro", "names");
+	found_free(found);
+	reader.blk->ops->close(reader.blk);
+	reader.blk = NULL;
+}
+
+static void test_a_file_system_over_a_stale_table(void **state)
+{
+	(void)state;
+	put_kernel("r/boot", V, 1);
+	image_rig_ext("disk", "r", 16, "ext4", "whole", NULL, NULL);
+	assert_whole(16);
+	assert_whole(64);
+	/* Nothing lies in its partition: also on a disk that was made larger. */
+	image_rig_ext("disk", "r", 16, "ext4", "whole", NULL, NULL);
+	put_mbr_entry(30000, 2000);
+	assert_whole(16);
+	assert_whole(64);
+	/* Or something does, but the file system is as large as the disk. */
+	image_rig_ext("disk", "r", 16, "ext4", "whole", NULL, NULL);
+	put_mbr_entry(30000, 2000);
+	image_rig_poke("disk", 30000ull * 512 + 65600, "_BHRfS_M", 8);
+	assert_whole(16);
+}
+
 static void test_nothing_to_boot(void **state)
 {
 	static const char *const words[] = {"-n", "1:2048:+4M", "-n", "2:0:0", NULL};
@@ -451,6 +538,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_kernel_without_an_initrd, up, down),
 		cmocka_unit_test_setup_teardown(test_a_configuration_that_lies, up, down),
 		cmocka_unit_test_setup_teardown(test_several_initrds, up, down),
+		cmocka_unit_test_setup_teardown(test_a_table_over_a_stale_file_system, up, down),
+		cmocka_unit_test_setup_teardown(test_a_file_system_over_a_stale_table, up, down),
 		cmocka_unit_test_setup_teardown(test_nothing_to_boot, up, down),
 		cmocka_unit_test_setup_teardown(test_no_end_to_reading, up, down),
 	};

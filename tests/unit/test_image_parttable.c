@@ -424,6 +424,7 @@ static void test_marks_of_tools(void **state)
 		identify("fs", &mark);
 		assert_true(mark.is_ext);
 		assert_string_equal(mark.type, types[i]);
+		assert_int_equal(mark.bytes, 8 << 20);
 		assert_string_equal(mark.label, "a label");
 		assert_string_equal(mark.uuid, uuid);
 	}
