@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -213,8 +214,8 @@ static int start(const struct image_boot_params *p, const struct image_boot *b, 
 		 pid_t *pid)
 {
 	struct companion_fd fds[IMAGE_BOOT_DISKS_MAX + 5];
-	char *argv[IMAGE_BOOT_DISKS_MAX + 5] = {PROGRAM, "boot", "--parent"};
-	char path[4096], parent[16], *words;
+	char *argv[IMAGE_BOOT_DISKS_MAX + 7] = {PROGRAM, "boot", "--parent"};
+	char path[4096], parent[16], image_size[24], *words;
 	const char *program = p->program;
 	unsigned n = 0, argc = 3;
 	size_t used = 0, size = 1;
@@ -233,6 +234,11 @@ static int start(const struct image_boot_params *p, const struct image_boot *b, 
 		return log_fail(-ENOMEM, "image: out of memory");
 	snprintf(parent, sizeof(parent), "%d", (int)getpid());
 	argv[argc++] = parent;
+	if (p->image_size) {
+		snprintf(image_size, sizeof(image_size), "%" PRIu64, p->image_size);
+		argv[argc++] = "--image-size";
+		argv[argc++] = image_size;
+	}
 	/* What it says in its last moments is heard, too, and cannot reach the terminal. */
 	fds[n++] = (struct companion_fd){report, STDOUT_FILENO};
 	fds[n++] = (struct companion_fd){report, STDERR_FILENO};

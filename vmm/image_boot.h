@@ -19,6 +19,11 @@ struct image_boot_params {
 	unsigned n;
 	const char *program; /* NULL: skiff-image beside this program */
 	unsigned seconds;    /* that it may take; 0: 60 */
+	/*
+	 * Bytes of the published image, as a guest sees it: one that says itself that it is longer
+	 * was cut short, which is an error. 0: do not judge, as when a guest has used the disk.
+	 */
+	uint64_t image_size;
 };
 
 #define IMAGE_BOOT_PARTS    128

@@ -6,7 +6,9 @@
 #include "loader/image/boot.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +162,11 @@ static int explain(const struct found *f, int error)
 
 	if (error == -EDQUOT)
 		return log_fail(error, "image: reading it comes to no end: it is damaged: " HOW_TO);
+	if (error == -ENODATA)
+		return log_fail(error,
+				"image: it was cut short: its partitions or file systems reach to "
+				"byte %llu, and it ends at byte %llu: fetch it again",
+				(unsigned long long)f->reach, (unsigned long long)f->image_size);
 	if (error != -ENOENT)
 		return log_fail(error, "image: cannot be read: %s", strerror(-error));
 	list_parts(f, parts, sizeof(parts));
@@ -228,7 +235,7 @@ static int copy_files(const struct found *f)
 
 /* --- the command ----------------------------------------------------------------------------- */
 
-static int search(const struct reader_file *files, unsigned n)
+static int search(const struct reader_file *files, unsigned n, uint64_t image_size)
 {
 	struct reader reader = {.budget = READ_BUDGET};
 	struct found *found = calloc(1, sizeof(*found));
@@ -238,7 +245,7 @@ static int search(const struct reader_file *files, unsigned n)
 		return log_fail(-ENOMEM, "image: out of memory");
 	r = reader_open_chain(files, n, &reader.blk);
 	if (r == 0) {
-		r = find_boot(&reader, found);
+		r = find_boot(&reader, image_size, found);
 		report_parts(found);
 		report_warnings(found);
 		if (r == 0) {
@@ -287,20 +294,36 @@ static int take_file(const char *word, unsigned i, struct reader_file *file)
 	return 0;
 }
 
+/* The value of option @name at the front of the arguments, which it is taken off: 0 or -EINVAL. */
+static int take_number(int *argc, char ***argv, const char *name, uint64_t max, uint64_t *value)
+{
+	char *end;
+
+	if (*argc < 2 || strcmp((*argv)[0], name) != 0)
+		return -EINVAL;
+	errno = 0;
+	*value = strtoull((*argv)[1], &end, 10);
+	if ((*argv)[1][0] < '0' || (*argv)[1][0] > '9' || *end || errno || *value > max)
+		return -EINVAL;
+	*argc -= 2;
+	*argv += 2;
+	return 0;
+}
+
 int image_boot_main(int argc, char **argv)
 {
 	struct reader_file files[IMAGE_BOOT_DISKS_MAX];
+	uint64_t parent = 0, image_size = 0;
+	int r = take_number(&argc, &argv, "--parent", INT_MAX, &parent);
 	unsigned n = 0;
-	long parent = 0;
-	char *end = "?";
-	int r = 0;
 
-	if (argc >= 3 && !strcmp(argv[0], "--parent"))
-		parent = strtol(argv[1], &end, 10);
-	for (int i = 2; i < argc && n < IMAGE_BOOT_DISKS_MAX && r == 0; i++, n++)
-		r = take_file(argv[i], n, &files[n]);
-	if (*end || parent < 0 || r < 0 || n == 0 || (int)n != argc - 2) {
-		fputs("usage: skiff-image boot --parent PID raw|qcow2:NAME...\n"
+	if (r == 0 && argc > 0 && !strcmp(argv[0], "--image-size"))
+		r = take_number(&argc, &argv, "--image-size", UINT64_MAX, &image_size);
+	for (; (int)n < argc && n < IMAGE_BOOT_DISKS_MAX && r == 0; n++)
+		r = take_file(argv[n], n, &files[n]);
+	if (r < 0 || n == 0 || (int)n != argc) {
+		fputs("usage: skiff-image boot --parent PID [--image-size BYTES] "
+		      "raw|qcow2:NAME...\n"
 		      "skiff starts it, with descriptors for the report, the kernel, the initrd "
 		      "and the images.\n",
 		      stderr);
@@ -309,7 +332,7 @@ int image_boot_main(int argc, char **argv)
 	log_set_sink(relay, NULL);
 	r = lower_privileges(n, (pid_t)parent);
 	if (r == 0)
-		r = search(files, n);
+		r = search(files, n, image_size);
 	if (r == 0)
 		say("end");
 	return r == 0 ? 0 : 1;

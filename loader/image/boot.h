@@ -3,10 +3,11 @@
 #define LOADER_IMAGE_BOOT_H
 
 /*
- * `skiff-image boot --parent PID FORMAT:NAME...`: takes kernel, initrd and command line out of the
- * disk that the images make, the topmost first. It has no paths: the images are descriptors
- * IMAGE_BOOT_DISK_FD and following, in the order of the arguments; NAME is for messages, FORMAT is
- * raw or qcow2.
+ * `skiff-image boot --parent PID [--image-size BYTES] FORMAT:NAME...`: takes kernel, initrd and
+ * command line out of the disk that the images make, the topmost first. If its partitions or file
+ * systems reach beyond BYTES, that is an error: the image was cut short. It has no paths: the
+ * images are descriptors IMAGE_BOOT_DISK_FD and following, in the order of the arguments; NAME is
+ * for messages, FORMAT is raw or qcow2.
  *
  * The report is lines of text, `KEY VALUE`; fields of a value are divided by tabs. Bytes that are
  * no printable ASCII or UTF-8 are `?`.

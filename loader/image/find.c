@@ -24,6 +24,14 @@
 
 /* --- partitions ------------------------------------------------------------------------------ */
 
+static void note_reach(struct found *f, uint64_t start, uint64_t len)
+{
+	uint64_t end = len > UINT64_MAX - start ? UINT64_MAX : start + len;
+
+	if (end > f->reach)
+		f->reach = end;
+}
+
 static int look_into(struct found *f, const struct part *part)
 {
 	struct found_part *p = &f->part[f->n++];
@@ -33,9 +41,16 @@ static int look_into(struct found *f, const struct part *part)
 	r = fs_identify(f->reader, part->start, part->len, &p->mark);
 	if (r < 0)
 		return r;
+	note_reach(f, part->start, p->mark.bytes);
 	if (p->mark.is_ext)
 		p->error = ext4_open(f->reader, part->start, part->len, &p->fs);
 	return p->error == -EDQUOT ? -EDQUOT : 0;
+}
+
+/* Whether it leaves no room for another on a disk of @size bytes. */
+static int fills(const struct fs_mark *mark, uint64_t size)
+{
+	return mark->bytes && mark->bytes <= size && size - mark->bytes < NO_ROOM;
 }
 
 /*
@@ -47,10 +62,9 @@ static int look_into(struct found *f, const struct part *part)
  */
 static int is_stale(struct found *f, const struct fs_mark *mark, const struct parttable *t)
 {
-	uint64_t size = f->reader->blk->size;
 	int r = 0;
 
-	if (mark->bytes <= size && size - mark->bytes < NO_ROOM)
+	if (fills(mark, f->reader->blk->size) || fills(mark, f->image_size))
 		return 0;
 	if (t->kind == PARTTABLE_GPT)
 		return t->n > 0;
@@ -64,7 +78,8 @@ static int is_stale(struct found *f, const struct fs_mark *mark, const struct pa
 	return r;
 }
 
-static int look_into_parts(struct found *f, const struct parttable *t)
+/* @mark: of the whole disk. What looks like a table may be code, and reaches anywhere then. */
+static int look_into_parts(struct found *f, const struct parttable *t, const struct fs_mark *mark)
 {
 	int r = 0;
 
@@ -72,6 +87,8 @@ static int look_into_parts(struct found *f, const struct parttable *t)
 	f->table_damaged = t->damaged;
 	f->table_from_backup = t->from_backup;
 	f->parts_dropped = t->dropped;
+	if (t->kind != PARTTABLE_NONE || !mark->type[0])
+		note_reach(f, 0, t->reach);
 	for (unsigned i = 0; i < t->n && r == 0; i++)
 		r = look_into(f, &t->part[i]);
 	return r;
@@ -93,7 +110,7 @@ static int look_at_disk(struct found *f)
 		is_whole = r == 0;
 	}
 	if (r >= 0)
-		r = is_whole ? 0 : look_into_parts(f, t);
+		r = is_whole ? 0 : look_into_parts(f, t, &mark);
 	if (r == 0 && (is_whole || (t->kind == PARTTABLE_NONE && mark.type[0])))
 		r = look_into(f, &whole);
 	free(t);
@@ -298,14 +315,17 @@ static int try_configurations(struct found *f)
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
-int find_boot(struct reader *r, struct found *f)
+int find_boot(struct reader *r, uint64_t image_size, struct found *f)
 {
 	int res;
 
 	memset(f, 0, sizeof(*f));
 	memset(f->driver, '?', sizeof(f->driver));
 	f->reader = r;
+	f->image_size = image_size;
 	res = look_at_disk(f);
+	if (res == 0 && image_size && f->reach > image_size)
+		res = -ENODATA;
 	if (res < 0)
 		return res;
 	kernels_read_os(f);

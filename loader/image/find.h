@@ -31,6 +31,8 @@ extern const char *const found_driver_name[FOUND_DRIVERS];
 
 struct found {
 	struct reader *reader;
+	uint64_t image_size; /* as it was given */
+	uint64_t reach;      /* bytes that table and ext file systems say there are */
 	enum parttable_kind table;
 	uint8_t table_damaged, table_from_backup, parts_dropped;
 	unsigned n;
@@ -46,10 +48,15 @@ struct found {
 };
 
 /*
+ * A published image is often laid under a disk that is larger, where it does not show that its end
+ * is missing: @image_size says how many bytes it has; 0 if that is not to be judged, as once a
+ * guest has used the room behind it.
+ *
  * 0 with all that can be known; -ENOENT where no kernel was found, with what the partitions are;
- * else -errno: the disk cannot be read. found_free() in any case.
+ * -ENODATA where the image is cut short (reach); else -errno: the disk cannot be read.
+ * found_free() in any case.
  */
-int find_boot(struct reader *r, struct found *found);
+int find_boot(struct reader *r, uint64_t image_size, struct found *found);
 void found_free(struct found *found);
 
 #endif

@@ -3,8 +3,8 @@
  * Reads partition tables. Pure computation over what the reader brings; knows no file system.
  *
  * A GPT is believed when the checksums of its header and of its entries hold; the header at the
- * disk's end takes the place of one in front that is damaged. Where a header says its twin lies is
- * not looked at otherwise: a disk that was made larger has it in its middle until the guest mends
+ * disk's end takes the place of one in front that is damaged. It is not looked for where that one
+ * says that it lies: a disk that was made larger has it in its middle until the guest mends
  * that. An MBR with an entry of type 0xee guards a GPT (a hybrid one has others beside it); it
  * counts by itself only if there is no GPT.
  */
@@ -45,11 +45,22 @@ static int overlaps(const struct parttable *t, uint64_t start, uint64_t len)
 	return 0;
 }
 
+/* Its last sector, or more, is @last. */
+static void note_reach(struct parttable *t, uint64_t last)
+{
+	uint64_t end = last >= GPT_LAST_MAX ? UINT64_MAX : (last + 1) * SECTOR;
+
+	if (end > t->reach)
+		t->reach = end;
+}
+
 /* A place for a partition of sectors @first to @last, or NULL if it cannot be. */
 static struct part *add(struct parttable *t, uint64_t disk, uint64_t first, uint64_t last)
 {
 	struct part *p = &t->part[t->n];
 
+	if (last >= first)
+		note_reach(t, last);
 	if (t->n == PARTS_MAX || first == 0 || last < first || last >= disk / SECTOR ||
 	    overlaps(t, first * SECTOR, (last - first + 1) * SECTOR)) {
 		t->dropped = 1;
@@ -123,6 +134,8 @@ static int read_gpt_at(struct reader *r, uint64_t lba, struct parttable *t)
 	res = reader_read(r, at * SECTOR, table, bytes);
 	if (res == 0 && (uint32_t)crc32(0, table, (uInt)bytes) == le32_get(h + 88)) {
 		res = 1;
+		note_reach(t, lba);
+		note_reach(t, le64_get(h + 32)); /* where the other header is to be */
 		for (uint32_t i = 0; i < n; i++)
 			take_entry(t, r->blk->size, table + (size_t)i * size, i + 1);
 	}
@@ -221,10 +234,13 @@ static int read_mbr(struct reader *r, struct parttable *t)
 			t->damaged = 1;
 		if (!e[4] || e[4] == 0xee)
 			continue;
-		if (!is_extended(e[4]))
+		if (!is_extended(e[4])) {
 			take_mbr(t, r->blk->size, e, 0, i + 1, signature);
-		else
-			res = read_logicals(r, t, le32_get(e + 8), signature);
+			continue;
+		}
+		if (le32_get(e + 12))
+			note_reach(t, (uint64_t)le32_get(e + 8) + le32_get(e + 12) - 1);
+		res = read_logicals(r, t, le32_get(e + 8), signature);
 		if (res < 0)
 			return res;
 	}

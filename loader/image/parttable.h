@@ -25,6 +25,7 @@ struct parttable {
 	uint8_t from_backup; /* GPT: the header in front is damaged */
 	uint8_t damaged;     /* there should be a GPT, and none holds */
 	uint8_t dropped;     /* entries that lie outside the disk or over another were left out */
+	uint64_t reach;      /* bytes that it needs, with what was dropped and with GPT's copy */
 	unsigned n;
 	struct part part[PARTS_MAX];
 };

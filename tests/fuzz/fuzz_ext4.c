@@ -4,7 +4,7 @@
  * two small ones with kernels, links, directories and configurations, and the input changes bytes
  * of what is not empty in them. Without checksums in the file system most changes are followed.
  *
- *   byte 0: which disk
+ *   byte 0: which disk, and whether it is judged where its image ends
  *   then    records: a cell that is not empty (2 bytes), a place in it, what is done there, a byte
  *
  * Whatever comes of it: it ends, with an error or with files no longer than they may be; and a disk
@@ -166,13 +166,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	static const struct blk_ops ops = {.submit = submit};
 	const struct base *b = &base[len && data[0] & 1];
 	struct blk blk = {.ops = &ops, .size = b->len};
+	uint64_t size = len && data[0] & 2 ? b->len : 0;
 	struct reader reader = {.blk = &blk, .budget = BUDGET};
 	int r;
 
 	memcpy(disk, b->bytes, b->len);
 	if (len > 1)
 		change(b, data + 1, len - 1);
-	r = find_boot(&reader, found);
+	r = find_boot(&reader, size, found);
+	insist(r != 0 || !size || found->reach <= size, "more than the image has");
 	insist(len >= 6 || r == 0, "a disk that is right is not read");
 	if (r == 0) {
 		r = copy(&found->kernel);

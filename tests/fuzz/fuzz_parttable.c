@@ -131,6 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		insist(p->number && p->len && p->start && p->start < blk.size &&
 			       p->len <= blk.size - p->start,
 		       "a partition outside the disk");
+		insist(t.reach >= p->start + p->len, "a partition that is out of its reach");
 		for (unsigned k = 0; k < i; k++)
 			insist(p->start >= t.part[k].start + t.part[k].len ||
 				       t.part[k].start >= p->start + p->len,

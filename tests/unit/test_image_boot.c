@@ -38,6 +38,7 @@
 
 static const char *program;
 static struct image_boot boot;
+static uint64_t published; /* bytes of the image; 0: not told */
 
 /* Ubuntu 24.04's layout: /boot is a partition of its own. */
 static void make_disk(void)
@@ -79,7 +80,7 @@ static int group_down(void **state)
 static int find(const char *const *names)
 {
 	struct image_boot_file files[IMAGE_BOOT_DISKS_MAX];
-	struct image_boot_params p = {.file = files, .program = program};
+	struct image_boot_params p = {.file = files, .program = program, .image_size = published};
 	int r;
 
 	said_clear();
@@ -210,8 +211,8 @@ static void test_the_callers_lock_stays(void **state)
 	(void)state;
 	case_begin("locked");
 	assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
-	assert_int_equal(image_boot_find(&(struct image_boot_params){&file, 1, program, 0}, &boot),
-			 0);
+	assert_int_equal(
+		image_boot_find(&(struct image_boot_params){&file, 1, program, 0, 0}, &boot), 0);
 	assert_found();
 	other = open(image_rig_path("disk"), O_RDWR | O_CLOEXEC);
 	lock.l_type = F_RDLCK;
@@ -291,6 +292,59 @@ static void test_a_disk_that_was_cut_short(void **state)
 	image_rig_ext("cut", "b", 24, "ext4", "", NULL, NULL);
 	assert_int_equal(truncate(image_rig_path("cut"), 20 << 20), 0);
 	refused("raw:cut", "only ext4 is read");
+}
+
+/* A chain with a new, larger disk on top, over an image of which @size bytes were published. */
+static int find_published(const char *const *names, uint64_t size)
+{
+	int r;
+
+	published = size;
+	r = find(names);
+	published = 0;
+	return r;
+}
+
+static void test_an_image_that_was_cut_short_under_a_disk(void **state)
+{
+	static const char *const chain[] = {"qcow2:new", "raw:cut", NULL};
+	static const struct {
+		const char *from;
+		unsigned bytes;
+	} cuts[] = {
+		{"disk", (64 << 20) - 512}, /* the copy of the table */
+		{"disk", 60 << 20},         /* the partition of the root, and not what is in it */
+		{"disk", 20 << 20},
+		{"whole", (24 << 20) - 4096},
+	};
+
+	(void)state;
+	need_qemu_img();
+	image_rig_ext("whole", "b", 24, "ext4", "", NULL, NULL);
+	for (unsigned i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		char words[80];
+
+		case_begin("%s cut to %u bytes", cuts[i].from, cuts[i].bytes);
+		unlink(image_rig_path("cut"));
+		image_rig_text("cut", "");
+		image_rig_put("cut", 0, cuts[i].from);
+		CHECK(truncate(image_rig_path("cut"), i < 3 ? 64 << 20 : 24 << 20) == 0);
+		CHECK(qemu_img("create", "-f", "qcow2", "-F", "raw", "-b", "cut",
+			       image_rig_path("new"), "1G", NULL) == 0);
+		CHECK(find_published(chain, i < 3 ? 64 << 20 : 24 << 20) == 0);
+		image_boot_free(&boot);
+		CHECK(truncate(image_rig_path("cut"), cuts[i].bytes) == 0);
+		CHECK(find_published(chain, cuts[i].bytes) == -ENOENT);
+		snprintf(words, sizeof(words), "and it ends at byte %u: fetch it again",
+			 cuts[i].bytes);
+		if (!strstr(said(), "it was cut short") || !strstr(said(), words))
+			fail_msg("%s: '%s' does not say so", case_name(), said());
+	}
+	/* A disk that a guest has used is not judged by what its image once had. */
+	case_begin("not judged");
+	CHECK(truncate(image_rig_path("cut"), 24 << 20) == 0);
+	CHECK(find(chain) == 0);
+	image_boot_free(&boot);
 }
 
 /* --- what it gives up ------------------------------------------------------------------------ */
@@ -567,7 +621,7 @@ static int with_script(const char *script, unsigned seconds)
 	file.fd = open(image_rig_path("disk"), O_RDONLY | O_CLOEXEC);
 	said_clear();
 	r = image_boot_find(
-		&(struct image_boot_params){&file, 1, image_rig_path("script"), seconds}, &boot);
+		&(struct image_boot_params){&file, 1, image_rig_path("script"), seconds, 0}, &boot);
 	close(file.fd);
 	return r;
 }
@@ -593,8 +647,9 @@ static void test_programs_that_do_otherwise(void **state)
 	assert_int_equal(with_script("exec yes >&3", 0), -EMSGSIZE);
 	assert_int_equal(with_script("exec tail -f /dev/null", 1), -ETIMEDOUT);
 	assert_in_range(now_ms() - start, 1000, 20000);
-	assert_int_equal(image_boot_find(&(struct image_boot_params){NULL, 0, program, 0}, &boot),
-			 -EINVAL);
+	assert_int_equal(
+		image_boot_find(&(struct image_boot_params){NULL, 0, program, 0, 0}, &boot),
+		-EINVAL);
 }
 
 /* It may say anything, and does not get to say it all on the terminal. */
@@ -693,6 +748,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_said_without_a_kernel),
 		cmocka_unit_test(test_files_that_cannot_be),
 		cmocka_unit_test(test_a_disk_that_was_cut_short),
+		cmocka_unit_test(test_an_image_that_was_cut_short_under_a_disk),
 		cmocka_unit_test(test_the_filter),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_what_the_program_gave_up),

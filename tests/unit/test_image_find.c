@@ -31,25 +31,35 @@ static int up(void **state)
 	return found ? 0 : -1;
 }
 
-static int down(void **state)
+static void close_disk(void)
 {
-	(void)state;
 	found_free(found);
-	free(found);
 	if (reader.blk)
 		reader.blk->ops->close(reader.blk);
 	reader.blk = NULL;
+}
+
+static int down(void **state)
+{
+	(void)state;
+	close_disk();
+	free(found);
 	image_rig_down();
 	return 0;
 }
 
-static int search(const char *name)
+static int search_image(const char *name, uint64_t image_size)
 {
 	int fd = open(image_rig_path(name), O_RDONLY | O_CLOEXEC);
 
 	assert_int_equal(reader_open_chain(&(struct reader_file){fd, name, 0}, 1, &reader.blk), 0);
 	reader.budget = 64 << 20;
-	return find_boot(&reader, found);
+	return find_boot(&reader, image_size, found);
+}
+
+static int search(const char *name)
+{
+	return search_image(name, 0);
 }
 
 /* The bytes that image_rig_bytes() made with @seed. */
@@ -446,8 +456,7 @@ static void test_a_table_over_a_stale_file_system(void **state)
 	assert_int_equal(found->table, PARTTABLE_MBR);
 	assert_found("/boot/vmlinuz-" V, "/boot/initrd.img-" V, "root=LABEL=right ro", "names");
 	for (unsigned i = 0; i < 2; i++) {
-		found_free(found);
-		reader.blk->ops->close(reader.blk);
+		close_disk();
 		image_rig_disk("disk", 20, gpt[i]);
 		image_rig_put("disk", 2048, "root");
 		put_stale_super(100);
@@ -466,9 +475,7 @@ static void assert_whole(unsigned mib)
 	assert_int_equal(found->n, 1);
 	assert_int_equal(found->part[0].part.number, 0);
 	assert_found("/boot/vmlinuz-" V, "/boot/initrd.img-" V, "root=LABEL=whole ro", "names");
-	found_free(found);
-	reader.blk->ops->close(reader.blk);
-	reader.blk = NULL;
+	close_disk();
 }
 
 static void test_a_file_system_over_a_stale_table(void **state)
@@ -488,6 +495,50 @@ static void test_a_file_system_over_a_stale_table(void **state)
 	put_mbr_entry(30000, 2000);
 	image_rig_poke("disk", 30000ull * 512 + 65600, "_BHRfS_M", 8);
 	assert_whole(16);
+}
+
+/* --- an image that was cut short, under a disk that is larger -------------------------------- */
+
+/* All that `disk` needs is @bytes; without the last sector of it, it was cut short. */
+static void assert_needs(const char *what, uint64_t bytes)
+{
+	static const struct {
+		int more, r;
+	} sizes[] = {{512, 0}, {0, 0}, {-512, -ENODATA}, {-(1 << 20), -ENODATA}};
+
+	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		case_begin("%s, %d bytes more than it needs", what, sizes[i].more);
+		CHECK(search_image("disk", bytes + (uint64_t)(int64_t)sizes[i].more) == sizes[i].r);
+		CHECK(found->reach == bytes);
+		close_disk();
+	}
+}
+
+static void test_images_that_were_cut_short(void **state)
+{
+	static const char *const copy[] = {"-n", "1:2048:+17M", NULL};
+
+	(void)state;
+	put_kernel("r/boot", V, 1);
+	image_rig_ext("root", "r", 16, "ext4", "r", NULL, NULL);
+	image_rig_disk("disk", 20, copy);
+	image_rig_put("disk", 2048, "root");
+	assert_int_equal(truncate(image_rig_path("disk"), 64 << 20), 0);
+	assert_needs("the copy of a GPT", 20 << 20);
+	put_on_mbr();
+	assert_int_equal(truncate(image_rig_path("disk"), 64 << 20), 0);
+	assert_needs("a partition", 17 << 20);
+	/* It is all there, and what lies in it is longer. */
+	put_mbr_entry(2048, 2048);
+	assert_int_equal(search_image("disk", 16 << 20), -ENODATA);
+	assert_int_equal(found->reach, 17 << 20);
+	close_disk();
+	image_rig_ext("disk", "r", 16, "ext4", "whole", NULL, NULL);
+	assert_int_equal(truncate(image_rig_path("disk"), 64 << 20), 0);
+	assert_needs("a file system", 16 << 20);
+	/* Its table would be code, and reaches as far as code does. */
+	put_mbr_entry(2048, 0x7fffffff);
+	assert_needs("a file system with code before it", 16 << 20);
 }
 
 static void test_nothing_to_boot(void **state)
@@ -514,12 +565,10 @@ static void test_no_end_to_reading(void **state)
 		assert_int_equal(
 			reader_open_chain(&(struct reader_file){fd, "disk", 0}, 1, &reader.blk), 0);
 		reader.budget = budget;
-		r = find_boot(&reader, found);
+		r = find_boot(&reader, 0, found);
 		if (r != 0 && r != -EDQUOT)
 			fail_msg("%d with a budget of %llu", r, (unsigned long long)budget);
-		found_free(found);
-		reader.blk->ops->close(reader.blk);
-		reader.blk = NULL;
+		close_disk();
 	}
 }
 
@@ -540,6 +589,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_several_initrds, up, down),
 		cmocka_unit_test_setup_teardown(test_a_table_over_a_stale_file_system, up, down),
 		cmocka_unit_test_setup_teardown(test_a_file_system_over_a_stale_table, up, down),
+		cmocka_unit_test_setup_teardown(test_images_that_were_cut_short, up, down),
 		cmocka_unit_test_setup_teardown(test_nothing_to_boot, up, down),
 		cmocka_unit_test_setup_teardown(test_no_end_to_reading, up, down),
 	};

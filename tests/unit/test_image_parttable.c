@@ -126,6 +126,7 @@ static void test_gpt(void **state)
 	assert_good();
 	assert_false(t.from_backup);
 	assert_false(t.dropped);
+	assert_int_equal(t.reach, SECTORS * 512);
 }
 
 /* A disk that was made larger: the copy is in its middle until the guest moves it. */
@@ -139,6 +140,7 @@ static void test_gpt_with_the_copy_elsewhere(void **state)
 	memset(sector(SECTORS - 33), 0, 33 * 512);
 	assert_good();
 	assert_false(t.from_backup);
+	assert_int_equal(t.reach, 3001 * 512);
 }
 
 static void test_gpt_by_its_copy(void **state)
@@ -148,6 +150,7 @@ static void test_gpt_by_its_copy(void **state)
 	sector(1)[40] ^= 1;
 	assert_good();
 	assert_true(t.from_backup);
+	assert_int_equal(t.reach, SECTORS * 512);
 	make_gpt();
 	sector(2)[0] ^= 1; /* the entries, and so their checksum */
 	assert_good();
@@ -229,6 +232,7 @@ static void test_gpt_entries_that_cannot_be(void **state)
 		reader.budget = 16 << 20;
 		CHECK(read_table() == 0);
 		CHECK(t.kind == PARTTABLE_GPT && t.n == 3 && t.dropped);
+		CHECK(t.reach >= SECTORS * 512);
 	}
 }
 
@@ -281,6 +285,7 @@ static void test_mbr(void **state)
 	assert_int_equal(t.part[2].start, 1510 * 512);
 	assert_int_equal(t.part[3].number, 3);
 	assert_string_equal(t.part[3].type, "0x82");
+	assert_int_equal(t.reach, 3000 * 512);
 	assert_false(t.dropped);
 }
 
@@ -308,6 +313,7 @@ static void test_mbr_that_cannot_be(void **state)
 	assert_int_equal(read_table(), 0);
 	assert_int_equal(t.n, 1);
 	assert_true(t.dropped);
+	assert_int_equal(t.reach, (64 + 0xffffffffull) * 512);
 	/* Not a table but code: its flags are neither 0 nor 0x80. */
 	sector(0)[446] = 0x33;
 	assert_int_equal(read_table(), 0);
