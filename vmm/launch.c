@@ -218,7 +218,12 @@ static int find_boot(struct launch *l, struct image_boot *boot)
 		{-1, l->dir.disk, 1},
 		{-1, l->image.path, l->image.qcow2},
 	};
-	struct image_boot_params params = {.file = file, .n = 2};
+	struct image_boot_params params = {
+		.file = file,
+		.n = 2,
+		/* A disk that has been in use may well have outgrown its image. */
+		.image_size = l->dir.is_new ? l->image.size : 0,
+	};
 	int r = 0;
 
 	boot_status_doing(&l->status, "looking for the kernel");
