@@ -19,6 +19,7 @@
 #include "vmm/boot_status.h"
 #include "vmm/console.h"
 #include "vmm/devices.h"
+#include "vmm/ending.h"
 #include "vmm/irqchip.h"
 #include "vmm/kvm_report.h"
 #include "vmm/log.h"
@@ -178,6 +179,11 @@ static int create_devices(struct machine *m)
 	return r;
 }
 
+static void on_signal(void *arg)
+{
+	machine_end(arg, MACHINE_QUIT);
+}
+
 /* There are hosts whose KVM works but emulates: a kernel then stands still without a word. */
 static void warn_if_emulated(void)
 {
@@ -224,6 +230,8 @@ int machine_create(struct machine *m, const struct config *config, uint64_t star
 		r = loop_create(&m->loop, LOOP_ENTRIES);
 	m->vcpu_env.loop = m->loop;
 	if (r == 0)
+		r = ending_create(&m->ending, m->loop, on_signal, m);
+	if (r == 0)
 		r = vcpu_setup_signal();
 	if (r == 0)
 		r = create_devices(m);
@@ -242,6 +250,7 @@ void machine_destroy(struct machine *m)
 	devices_destroy(m->devices);
 	arch_destroy_devices(m);
 	irqchip_destroy(m->irqchip);
+	ending_destroy(m->ending);
 	loop_destroy(m->loop);
 	kvm_close(&m->kvm);
 	mem_destroy(&m->mem);

@@ -26,6 +26,7 @@ enum machine_end {
 	MACHINE_FAILED, /* KVM or this host failed; already explained */
 };
 
+struct ending;
 struct irqchip;
 struct loop;
 struct platform;
@@ -37,6 +38,7 @@ struct machine {
 	struct kvm kvm;
 	struct mem mem;
 	struct loop *loop;
+	struct ending *ending;
 	struct bus pio, mmio;
 	struct irqchip *irqchip;
 	struct platform *platform; /* the architecture's devices */
