@@ -277,6 +277,12 @@ static void timer_came(struct op *op, int res)
 	arm(s);
 }
 
+int boot_status_will_hold(const struct boot_status *s, const char *spec)
+{
+	return s->line && strcmp(spec, "stdio") == 0 && isatty(STDIN_FILENO) == 1 &&
+	       isatty(STDOUT_FILENO) == 1;
+}
+
 void boot_status_attach(struct boot_status *s, struct loop *loop, struct terminal *terminal)
 {
 	struct terminal_watch watch = {on_seen, on_key, s};

@@ -47,6 +47,9 @@ void boot_status_doing(struct boot_status *s, const char *what);
 
 void boot_status_reached(struct boot_status *s, enum boot_stage stage);
 
+/* Whether it will hold a console back that goes where @spec, of `--console`, says. */
+int boot_status_will_hold(const struct boot_status *s, const char *spec);
+
 /* Follows what the guest says on @terminal, before its first port. Detach before either goes. */
 void boot_status_attach(struct boot_status *s, struct loop *loop, struct terminal *terminal);
 void boot_status_detach(struct boot_status *s);

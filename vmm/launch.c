@@ -252,7 +252,19 @@ static int find_boot(struct launch *l, struct image_boot *boot)
 	return 0;
 }
 
-/* The image's own command line, and what the user adds to it. */
+static int asks_for_messages(const struct cmdline *c)
+{
+	size_t len;
+
+	return cmdline_has_word(c->text, "quiet") || cmdline_has_word(c->text, "debug") ||
+	       cmdline_has_word(c->text, "ignore_loglevel") ||
+	       cmdline_value(c->text, "loglevel", &len) != NULL;
+}
+
+/*
+ * The image's own command line, and what the user adds to it. Where nobody sees the console until
+ * the login prompt, `quiet`: half of all exits of a boot carry its messages, which dmesg has, too.
+ */
 static int set_up_cmdline(struct launch *l, const struct image_boot *boot)
 {
 	const char *more = l->config.append;
@@ -265,6 +277,9 @@ static int set_up_cmdline(struct launch *l, const struct image_boot *boot)
 		more = arch_default_cmdline;
 	if (r == 0 && more)
 		r = cmdline_append(&l->cmdline, more);
+	if (r == 0 && boot && boot_status_will_hold(&l->status, l->config.console) &&
+	    !asks_for_messages(&l->cmdline))
+		r = cmdline_append(&l->cmdline, "quiet");
 	l->config.append = l->cmdline.text ? l->cmdline.text : "";
 	if (r == 0 && l->config.image && !boot && !cmdline_value(l->config.append, "root", &len))
 		log_line(LOG_WARN,
