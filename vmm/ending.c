@@ -21,7 +21,7 @@ static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 
 struct ending {
 	struct loop *loop;
-	void (*end)(void *arg);
+	void (*end)(void *arg, int sig);
 	void *arg;
 	sigset_t blocked; /* by us */
 	int fd, closing, in_flight;
@@ -49,14 +49,15 @@ static void came(struct op *op, int res)
 		sigemptyset(&again);
 		sigaddset(&again, (int)e->info.ssi_signo);
 		pthread_sigmask(SIG_UNBLOCK, &again, NULL);
-		e->end(e->arg);
+		e->end(e->arg, (int)e->info.ssi_signo);
 	} else if (res != -EINTR && res != -EAGAIN) {
 		return;
 	}
 	arm(e);
 }
 
-int ending_create(struct ending **out, struct loop *loop, void (*end)(void *arg), void *arg)
+int ending_create(struct ending **out, struct loop *loop, void (*end)(void *arg, int sig),
+		  void *arg)
 {
 	struct ending *e = calloc(1, sizeof(*e));
 	struct sigaction now;

@@ -179,9 +179,12 @@ static int create_devices(struct machine *m)
 	return r;
 }
 
-static void on_signal(void *arg)
+static void on_signal(void *arg, int sig)
 {
-	machine_end(arg, MACHINE_QUIT);
+	struct machine *m = arg;
+
+	m->signal = sig;
+	machine_end(m, MACHINE_QUIT);
 }
 
 /* There are hosts whose KVM works but emulates: a kernel then stands still without a word. */

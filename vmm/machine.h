@@ -55,6 +55,7 @@ struct machine {
 	uint64_t initrd_len;
 	uint8_t uuid[16];     /* what the guest is told it is; stays over reboots */
 	enum machine_end end; /* lock held */
+	int signal;           /* the one that ended it from outside; 0: none did */
 	/* For --stats, CLOCK_MONOTONIC; 0: did not happen. */
 	uint64_t start_ns, load_ns, first_run_ns, first_byte_ns;
 	uint64_t load_cpu_ns; /* of load_ns, this process's CPU time */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,9 @@ static int cmd_run(int argc, char **argv)
 	}
 	machine_destroy(&m);
 	launch_end(launch);
+	/* All is put away: now it may have the effect that whoever sent it waits for. */
+	if (m.signal)
+		raise(m.signal);
 	return status;
 }
 

@@ -18,9 +18,12 @@
 static struct loop *loop;
 static unsigned ends;
 
-static void on_end(void *arg)
+static int last;
+
+static void on_end(void *arg, int sig)
 {
 	assert_ptr_equal(arg, &loop);
+	last = sig;
 	ends++;
 	loop_stop(loop);
 }
@@ -57,6 +60,7 @@ static void test_told(void **state)
 		kill(getpid(), signals[i]);
 		loop_run(loop);
 		assert_int_equal(ends, i + 1);
+		assert_int_equal(last, signals[i]);
 		ending_destroy(e);
 	}
 	ending_destroy(NULL);
