@@ -223,10 +223,10 @@ static void rx_forget(struct rx *rx)
 static unsigned rx_fill(struct virtio_net *vn)
 {
 	struct rx *rx = &vn->rx;
-	unsigned before = rx->bufs;
 	struct vq_chain chain;
+	unsigned taken = 0;
 
-	for (unsigned i = 0; i < VIRTIO_BUDGET; i++) {
+	for (; taken < VIRTIO_BUDGET; taken++) {
 		if (rx->bufs == VIRTIO_NET_QUEUE_MAX || rx->segs + VIRTIO_NET_QUEUE_MAX > RX_SEGS)
 			break;
 		chain.v = rx->seg + rx->segs;
@@ -251,7 +251,7 @@ static unsigned rx_fill(struct virtio_net *vn)
 	}
 	if (rx->room > rx->most)
 		rx->most = rx->room;
-	return rx->bufs - before;
+	return taken;
 }
 
 /* Takes the buffers that frames have filled out of the row. */
@@ -410,31 +410,40 @@ static void rx_deliver(struct virtio_net *vn, unsigned s)
 	rx_push(vn, s, len);
 }
 
+/* One call of the wire, for @n slots. */
+static void rx_receive(struct virtio_net *vn, unsigned n)
+{
+	struct rx *rx = &vn->rx;
+	int r;
+
+	vn->stats.rx_calls++;
+	r = vn->wire->ops->recv(vn->wire, rx->frame, n);
+	rx->waiting = r < (int)n;
+	for (int i = 0; i < r; i++)
+		rx_deliver(vn, (unsigned)i);
+	rx_close_up(rx);
+}
+
 static void rx_run(struct virtio_net *vn)
 {
 	struct rx *rx = &vn->rx;
 
 	for (unsigned done = 0; running(vn, QUEUE_RX) && !rx->waiting;) {
 		unsigned n;
-		int r;
 
 		rx_fill(vn);
 		/* Popping may have shown that the ring is broken: then nothing may be filled. */
 		if (!running(vn, QUEUE_RX))
 			return;
 		n = rx_lay(vn);
-		if (!n) {
+		if (n) {
+			rx_receive(vn, n);
+		} else {
 			/* Chains that came before the driver saw that it should kick count too. */
-			if (!vq_ask_kick(&vn->dev.vq[QUEUE_RX]) || !rx_fill(vn))
+			n = vq_ask_kick(&vn->dev.vq[QUEUE_RX]) ? rx_fill(vn) : 0;
+			if (!n)
 				return;
-			continue;
 		}
-		vn->stats.rx_calls++;
-		r = vn->wire->ops->recv(vn->wire, rx->frame, n);
-		rx->waiting = r < (int)n;
-		for (int i = 0; i < r; i++)
-			rx_deliver(vn, (unsigned)i);
-		rx_close_up(rx);
 		done += n;
 		if (!rx->waiting && done >= VIRTIO_BUDGET) {
 			rx->again = 1;

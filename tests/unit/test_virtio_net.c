@@ -422,6 +422,23 @@ static void rx_asks_for_no_kick_while_there_is_room(void **state)
 	assert_int_equal(fake_wire_left(&wire), 0);
 }
 
+/* A buffer with no place for a header is given back, and does not cost the next one its kick. */
+static void rx_asks_again_after_buffers_of_no_use(void **state)
+{
+	(void)state;
+	for (unsigned with = 0; with < 2; with++) {
+		uint64_t features = with ? DRIVER_ALL : ~(1ull << VIRTIO_F_EVENT_IDX);
+
+		assert_int_equal(driver_start(&drv, features, 0), 0);
+		for (unsigned i = 0; i < 5; i++) {
+			rx_buffer(4);
+			assert_true(driver_kick_wanted(&drv, RX));
+			driver_kick(&drv, RX);
+			assert_int_equal(take_all(RX), 1);
+		}
+	}
+}
+
 /* B24: a flood that nobody reads, then life goes on. */
 static void rx_goes_on_after_overload(void **state)
 {
@@ -626,6 +643,7 @@ int main(void)
 		T(rx_many_frames_a_call),
 		T(rx_unused_buffers_are_kept),
 		T(rx_asks_for_no_kick_while_there_is_room),
+		T(rx_asks_again_after_buffers_of_no_use),
 		T(rx_goes_on_after_overload),
 		T(rx_driver_with_few_small_buffers),
 		T(rx_not_mergeable),
