@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "devices/net/net.h"
+#include "devices/net/netd/window.h"
 #include "vmm/log.h"
 
 struct timer {
@@ -44,6 +45,8 @@ static ssize_t send_packet(const void *buf, size_t len, void *opaque)
 {
 	struct nat *nat = opaque;
 
+	/* The buffer is libslirp's for this packet alone. */
+	window_trim((uint8_t *)(uintptr_t)buf, len, nat->params.mtu);
 	nat->params.send(nat->params.arg, buf, len);
 	return (ssize_t)len;
 }
