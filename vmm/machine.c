@@ -250,10 +250,12 @@ void machine_destroy(struct machine *m)
 	if (m->vcpu)
 		destroy_vm(m);
 	console_destroy(m);
+	/* These take turns of the loop, and so come before the devices, whose ops may be under way.
+	 */
+	ending_destroy(m->ending);
 	devices_destroy(m->devices);
 	arch_destroy_devices(m);
 	irqchip_destroy(m->irqchip);
-	ending_destroy(m->ending);
 	loop_destroy(m->loop);
 	kvm_close(&m->kvm);
 	mem_destroy(&m->mem);
