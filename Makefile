@@ -128,7 +128,7 @@ $(OUT)/skiff-netd: $(addprefix $(OBJ)/,devices/net/netd/main.o $(NETD) devices/n
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ $(NETD_LIBS)
 
 $(OUT)/skiff-image: $(addprefix $(OBJ)/,loader/image/main.o $(IMAGE) $(BLOCK) \
-		loader/image_store.o $(addprefix vmm/,companion.o iov.o jail.o json_out.o log.o \
+		loader/image_store.o $(addprefix vmm/,command.o companion.o iov.o jail.o json_out.o log.o \
 		loop.o nearest.o patience.o size.o))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ -luring -lz -ldeflate -lzstd $(IMAGE_LIBS)

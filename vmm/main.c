@@ -13,72 +13,54 @@
 #include <unistd.h>
 
 #include "vmm/check.h"
+#include "vmm/command.h"
 #include "vmm/companion.h"
 #include "vmm/config.h"
 #include "vmm/launch.h"
 #include "vmm/log.h"
 #include "vmm/machine.h"
-#include "vmm/nearest.h"
 #include "vmm/stats.h"
 
 enum { EXIT_OK = 0, EXIT_HOST = 1, EXIT_USAGE = 2, EXIT_TRIPLE_FAULT = 3 };
 
 static int cmd_run(int argc, char **argv);
-static int cmd_check(int argc, char **argv);
 static int cmd_image(int argc, char **argv);
 static int cmd_bench(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
 static int cmd_help(int argc, char **argv);
 
-static const struct command {
-	const char *name;
-	int (*run)(int argc, char **argv); /* arguments after the name */
-	const char *summary;
-} commands[] = {
-	{"run", cmd_run, "boot a cloud image, or a kernel, in a virtual machine"},
-	{"check", cmd_check, "say whether this host can run one, and what is missing"},
-	{"image", cmd_image, "fetch published images and keep them: skiff image pull ubuntu:24.04"},
-	{"bench", cmd_bench, "measure what a virtual machine costs against a container"},
-	{"version", cmd_version, "print the version"},
-	{"help", cmd_help, "explain a command: skiff help run"},
+static void help_check(void)
+{
+	check_main(1, (char *[]){"--help", NULL});
+}
+
+static void help_image(void)
+{
+	cmd_image(1, (char *[]){"help"});
+}
+
+static void help_bench(void)
+{
+	cmd_bench(1, (char *[]){"--help"});
+}
+
+static const struct command commands[] = {
+	{"run", cmd_run, config_print_help,
+	 "boot a cloud image, or a kernel, in a virtual machine"},
+	{"check", check_main, help_check, "say whether this host can run one, and what is missing"},
+	{"image", cmd_image, help_image,
+	 "fetch published images and keep them: skiff image pull ubuntu:24.04"},
+	{"bench", cmd_bench, help_bench,
+	 "measure what a virtual machine costs against a container"},
+	{"version", cmd_version, NULL, "print the version"},
+	{"help", cmd_help, NULL, "explain a command: skiff help run"},
+	{NULL, NULL, NULL, NULL},
 };
-
-#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static const struct command *find(const char *name)
-{
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
-	return NULL;
-}
-
-static int unknown_command(const char *name)
-{
-	const char *names[N_COMMANDS + 1] = {NULL};
-	const char *near;
-
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		names[i] = commands[i].name;
-	near = nearest_word(name, names);
-	if (near)
-		log_line(LOG_ERROR, "%s: no such command: did you mean `skiff %s`?", name, near);
-	else
-		log_line(LOG_ERROR, "%s: no such command: see `skiff help`", name);
-	return EXIT_USAGE;
-}
 
 static void print_usage(FILE *out)
 {
-	fprintf(out, "usage: skiff COMMAND [OPTION]...\n\n");
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	command_list(commands, "skiff", out);
 	fprintf(out, "\nTry: skiff check; skiff run ubuntu:24.04 -p 2222:22\n");
-}
-
-static int is_help(const char *arg)
-{
-	return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
 }
 
 static int exit_status(enum machine_end end)
@@ -106,7 +88,7 @@ static int cmd_run(int argc, char **argv)
 	int status = EXIT_USAGE;
 
 	for (int i = 0; i < argc; i++) {
-		if (is_help(argv[i])) {
+		if (command_is_help(argv[i])) {
 			config_print_help();
 			return EXIT_OK;
 		}
@@ -125,11 +107,6 @@ static int cmd_run(int argc, char **argv)
 	if (m.signal)
 		raise(m.signal);
 	return status;
-}
-
-static int cmd_check(int argc, char **argv)
-{
-	return check_main(argc, argv);
 }
 
 /* The companion takes this process's place: signals and terminal are its own. */
@@ -170,22 +147,22 @@ static int cmd_version(int argc, char **argv)
 
 static int cmd_help(int argc, char **argv)
 {
+	const struct command *command;
+
 	if (argc == 0) {
 		print_usage(stdout);
 		return EXIT_OK;
 	}
-	if (!find(argv[0]))
-		return unknown_command(argv[0]);
-	if (strcmp(argv[0], "run") == 0)
-		config_print_help();
-	else if (strcmp(argv[0], "check") == 0)
-		return check_main(1, (char *[]){"--help", NULL});
-	else if (strcmp(argv[0], "image") == 0)
-		return cmd_image(argc > 1 ? 2 : 1, (char *[]){"help", argc > 1 ? argv[1] : NULL});
-	else if (strcmp(argv[0], "bench") == 0)
-		return cmd_bench(1, (char *[]){"--help"});
+	command = command_find(commands, "skiff", argv[0]);
+	if (!command)
+		return EXIT_USAGE;
+	/* skiff help image pull */
+	if (argc > 1 && command->run == cmd_image)
+		return cmd_image(2, (char *[]){"help", argv[1]});
+	if (command->help)
+		command->help();
 	else
-		printf("usage: skiff %s\n\n%s\n", argv[0], find(argv[0])->summary);
+		printf("usage: skiff %s\n\n%s\n", command->name, command->summary);
 	return EXIT_OK;
 }
 
@@ -206,17 +183,14 @@ int main(int argc, char **argv)
 	const struct command *command;
 
 	open_standard_files();
-
 	if (argc < 2) {
 		print_usage(stderr);
 		return EXIT_USAGE;
 	}
-	if (is_help(argv[1]))
+	if (command_is_help(argv[1]))
 		return cmd_help(0, NULL);
 	if (strcmp(argv[1], "--version") == 0)
 		return cmd_version(0, NULL);
-	command = find(argv[1]);
-	if (!command)
-		return unknown_command(argv[1]);
-	return command->run(argc - 2, argv + 2);
+	command = command_find(commands, "skiff", argv[1]);
+	return command ? command->run(argc - 2, argv + 2) : EXIT_USAGE;
 }

@@ -12,19 +12,16 @@
 #include "loader/image/inspection.h"
 #include "loader/image/pull.h"
 #include "loader/image/shelf.h"
+#include "vmm/command.h"
 #include "vmm/log.h"
-#include "vmm/nearest.h"
+
+#define PROGRAM "skiff image"
 
 enum { EXIT_OK = 0, EXIT_HOST = 1, EXIT_USAGE = 2 };
 
 static int cmd_help(int argc, char **argv);
 
-static const struct command {
-	const char *name;
-	int (*run)(int argc, char **argv); /* arguments after the name */
-	void (*help)(void);
-	const char *summary;
-} commands[] = {
+static const struct command commands[] = {
 	{"pull", pull_main, pull_help, "fetch a published image: skiff image pull ubuntu:24.04"},
 	{"ls", shelf_ls, shelf_ls_help, "list what is here, or what there is with --available"},
 	{"rm", shelf_rm, shelf_rm_help, "take images away"},
@@ -34,48 +31,16 @@ static const struct command {
 	{"check", disk_file_check, disk_file_check_help, "look for damage in a qcow2 file"},
 	{"resize", disk_file_resize, disk_file_resize_help, "make the disk in a file larger"},
 	{"help", cmd_help, NULL, "explain a command: skiff image help pull"},
+	{NULL, NULL, NULL, NULL},
 };
-
-#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-static const struct command *find(const char *name)
-{
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
-	return NULL;
-}
-
-static int unknown_command(const char *name)
-{
-	const char *names[N_COMMANDS + 1] = {NULL};
-	const char *near;
-
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		names[i] = commands[i].name;
-	near = nearest_word(name, names);
-	if (near)
-		log_line(LOG_ERROR, "image %s: no such command: did you mean `skiff image %s`?",
-			 name, near);
-	else
-		log_line(LOG_ERROR, "image %s: no such command: see `skiff image help`", name);
-	return EXIT_USAGE;
-}
 
 static void print_usage(FILE *out)
 {
-	fprintf(out, "usage: skiff image COMMAND [OPTION]...\n\n");
-	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+	command_list(commands, PROGRAM, out);
 	fprintf(out,
 		"\nImages are kept once for all machines, in ~/.local/share/skiff/images\n"
 		"($XDG_DATA_HOME/skiff/images). Names come from a catalogue that is built in and from\n"
 		"your own, ~/.config/skiff/catalogue: `NAME ARCH FORMAT URL [sha256=LIST]` a line.\n");
-}
-
-static int is_help(const char *arg)
-{
-	return strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0;
 }
 
 static int cmd_help(int argc, char **argv)
@@ -86,9 +51,9 @@ static int cmd_help(int argc, char **argv)
 		print_usage(stdout);
 		return EXIT_OK;
 	}
-	command = find(argv[0]);
+	command = command_find(commands, PROGRAM, argv[0]);
 	if (!command)
-		return unknown_command(argv[0]);
+		return EXIT_USAGE;
 	if (command->help)
 		command->help();
 	else
@@ -105,16 +70,16 @@ int main(int argc, char **argv)
 		print_usage(stderr);
 		return EXIT_USAGE;
 	}
-	if (is_help(argv[1]))
+	if (command_is_help(argv[1]))
 		return cmd_help(0, NULL);
 	/* Not for people: skiff starts it with descriptors. */
 	if (strcmp(argv[1], "boot") == 0)
 		return image_boot_main(argc - 2, argv + 2);
-	command = find(argv[1]);
+	command = command_find(commands, PROGRAM, argv[1]);
 	if (!command)
-		return unknown_command(argv[1]);
+		return EXIT_USAGE;
 	for (int i = 2; i < argc && strcmp(argv[i], "--") != 0; i++)
-		if (is_help(argv[i]))
+		if (command_is_help(argv[i]))
 			return cmd_help(1, argv + 1);
 	status = command->run(argc - 2, argv + 2);
 	if ((fflush(stdout) || ferror(stdout)) && status == EXIT_OK) {
