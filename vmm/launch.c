@@ -549,7 +549,7 @@ int launch_prepare(const struct config *given, uint64_t start_ns, struct launch 
 	if (!l)
 		return log_fail(-ENOMEM, "run: out of memory");
 	l->config = *given;
-	l->dir.lock_fd = l->image.lock = l->seed_fd = -1;
+	l->image.lock = l->seed_fd = -1;
 	r = prepare(l, start_ns);
 	if (r == 0) {
 		*out = l;

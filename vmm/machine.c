@@ -250,8 +250,7 @@ void machine_destroy(struct machine *m)
 	if (m->vcpu)
 		destroy_vm(m);
 	console_destroy(m);
-	/* These take turns of the loop, and so come before the devices, whose ops may be under way.
-	 */
+	/* Both take turns of the loop: not once devices with ops under way are gone. */
 	ending_destroy(m->ending);
 	devices_destroy(m->devices);
 	arch_destroy_devices(m);

@@ -105,8 +105,7 @@ static int shows_nothing(const struct terminal *t)
 	return t->out < 0 || t->out_ended || t->held;
 }
 
-/* Takes what the ports have to show, to show it to nobody, or later. A watch may change its mind.
- */
+/* Takes what the ports have to show, for nobody or for later. A watch may change its mind. */
 static void discard(struct terminal *t)
 {
 	for (unsigned i = 0; i < t->n_ports; i++) {
