@@ -71,6 +71,12 @@ static int write_slices(struct qreq *r, struct qcow2_cache *cache)
 	return STEP_WAIT;
 }
 
+int commit_refcounts(struct qreq *r)
+{
+	r->q->commit.owner = r;
+	return write_slices(r, &r->q->refs);
+}
+
 /* Entries [*from, *to) of a table that is in memory; the first call writes, the second knows. */
 static int write_entries(struct qreq *r, uint8_t *table, uint64_t off, uint64_t *from, uint64_t *to)
 {
@@ -115,7 +121,7 @@ static int work(struct qreq *r)
 
 	switch (q->commit.phase) {
 	case COMMIT_REFCOUNTS:
-		return write_slices(r, &q->refs);
+		return commit_refcounts(r);
 	case COMMIT_BARRIER:
 		if (!map_changed && q->reftable_from == q->reftable_to)
 			return STEP_GO;

@@ -6,8 +6,9 @@
  *   | counted by the old table ... | new table | new blocks |
  *                                  ^ base
  *
- * They are written and made durable; then the header names the new table, in one sector, and is
- * made durable; then the old table is freed. On the loop's thread, under q->meta.
+ * They are written, and the counts that have changed, as the new table refers to blocks that no
+ * commit has seen yet; all that is made durable; then the header names the new table, in one
+ * sector, and is made durable; then the old table is freed. On the loop's thread, under q->meta.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -63,6 +64,14 @@ static void synced(struct qio *io, int res)
 	qreq_wake(container_of(io, struct qreq, io), res < 0 ? -EIO : 0);
 }
 
+static int sync_then(struct qreq *r, enum grow_phase next)
+{
+	r->q->grow.phase = next;
+	r->io.fn = synced;
+	qio_sync(&r->io, r->q);
+	return STEP_WAIT;
+}
+
 /* The header names the new table: so does memory. */
 static int end(struct qreq *r)
 {
@@ -101,11 +110,14 @@ int grow_reftable(struct qreq *r)
 	case GROW_IDLE:
 		return begin(r);
 	case GROW_WRITE:
+		g->phase = GROW_COUNTS;
+		if (commit_refcounts(r) == STEP_WAIT)
+			return STEP_WAIT;
+		return sync_then(r, GROW_SYNC);
+	case GROW_COUNTS:
+		return sync_then(r, GROW_SYNC);
 	case GROW_HEADER:
-		g->phase = g->phase == GROW_WRITE ? GROW_SYNC : GROW_LAST;
-		r->io.fn = synced;
-		qio_sync(&r->io, q);
-		return STEP_WAIT;
+		return sync_then(r, GROW_LAST);
 	case GROW_SYNC:
 		g->phase = GROW_HEADER;
 		put_be64(g->header, g->base << q->cluster_bits);

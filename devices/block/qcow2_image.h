@@ -116,8 +116,17 @@ struct qcow2_commit {
 	struct qcow2_cache *cache; /* being written */
 };
 
+enum grow_phase {
+	GROW_IDLE,
+	GROW_WRITE,
+	GROW_COUNTS,
+	GROW_SYNC,
+	GROW_HEADER,
+	GROW_LAST,
+};
+
 struct qcow2_grow {
-	enum { GROW_IDLE, GROW_WRITE, GROW_SYNC, GROW_HEADER, GROW_LAST } phase;
+	enum grow_phase phase;
 	uint8_t *table; /* the new table, and its new blocks behind it */
 	uint64_t base;  /* cluster number */
 	uint64_t table_clusters, blocks;
@@ -323,6 +332,8 @@ void grow_abort(struct qcow2 *q);
 
 /* qcow2_commit.c */
 int commit_step(struct qreq *r); /* under meta; STEP_GO when all is durable */
+/* Under meta: writes the refcounts that have changed; STEP_WAIT while it does. */
+int commit_refcounts(struct qreq *r);
 void fail_sync(struct qcow2 *q, int res);
 
 /* qcow2.c: with the memory that a chain may still take. */

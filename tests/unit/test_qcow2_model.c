@@ -14,11 +14,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "devices/block/qcow2.h"
+#include "devices/block/qcow2_format.h"
 #include "tests/lib/qcow2_rig.h"
 #include "tests/lib/qemu_img.h"
 #include "tests/lib/said.h"
@@ -306,7 +308,7 @@ static void apply(uint8_t *image, uint64_t max, const struct written *w, struct 
 /* What the file may hold if the power goes now; then what the disk makes of it. */
 static void cut_power(struct qcow2_rig *rig)
 {
-	const uint64_t max = 4u << 20;
+	const uint64_t max = 16u << 20;
 	uint8_t *image = calloc(1, max), *disk = malloc((size_t)rig->sectors * 512);
 	uint64_t end = first_len;
 	struct qcow2_params p = {.path = cut, .approve_backing = approve};
@@ -398,6 +400,46 @@ static void test_power_cuts(void **state)
 			power(bits[b], seed & 1, seed + b * 10);
 }
 
+static uint64_t size_of_file(void)
+{
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return (uint64_t)st.st_size;
+}
+
+/* The first refcount table of such an image counts 8 MiB. */
+static void test_power_cuts_while_the_refcount_table_grows(void **state)
+{
+	const uint64_t counted = 8u << 20;
+	struct qcow2_rig rig;
+	uint8_t *before, *after;
+	uint64_t len;
+
+	(void)state;
+	qcow2_rig_init(&rig, &loop, counted + (4u << 20), 3);
+	create(9, counted + (4u << 20), 0);
+	rig.blk = open_image();
+	while (size_of_file() < counted - (512u << 10))
+		qcow2_rig_batch(&rig, RIG_BATCH);
+	assert_int_equal(qcow2_rig_flush(&rig), 0);
+	first = before = slurp(&first_len);
+	loop.judge = record;
+	to_cut = &rig;
+	while (size_of_file() < counted + (64u << 10))
+		qcow2_rig_batch(&rig, RIG_BATCH);
+	to_cut = NULL;
+	loop.judge = NULL;
+	after = slurp(&len);
+	assert_true(be32_at(after + QCOW2_AT_REFTABLE_CLUSTERS) > 1);
+	rig.blk->ops->close(rig.blk);
+	check_file(path, 0);
+	forget();
+	free(before);
+	free(after);
+	qcow2_rig_free(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,6 +447,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_every_io_fails_once, up, down),
 		cmocka_unit_test_setup_teardown(test_failed_sync_stays_failed, up, down),
 		cmocka_unit_test_setup_teardown(test_power_cuts, up, down),
+		cmocka_unit_test_setup_teardown(test_power_cuts_while_the_refcount_table_grows, up,
+						down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
