@@ -10,5 +10,7 @@ int qemu_img_is_there(void);
 int qemu_img(const char *arg, ...) __attribute__((sentinel));
 /* The same with qemu-io. */
 int qemu_io(const char *arg, ...) __attribute__((sentinel));
+/* The start of what the last of them wrote, on either output. */
+const char *qemu_img_said(void);
 
 #endif

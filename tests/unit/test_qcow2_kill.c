@@ -187,7 +187,7 @@ static void insist(const struct row *row, int ok, const char *what, uint32_t whe
 {
 	if (ok)
 		return;
-	fprintf(stderr, "%s: %s: %u: %s\n", row->path, what, where, said());
+	fprintf(stderr, "%s: %s: %u: %s%s\n", row->path, what, where, said(), qemu_img_said());
 	_exit(1);
 }
 
@@ -247,11 +247,11 @@ static uint32_t id_of(const uint8_t *bytes, uint32_t sector)
 	return memcmp(bytes, want, 512) ? UINT32_MAX : id;
 }
 
-/* The kernel ends what a ring has under way a little after its process: then the lock goes. */
-static void wait_for_lock(const struct row *row)
+/* The kernel ends what a ring has under way a little after its process: then a file's lock goes. */
+static void wait_for_lock(const struct row *row, const char *path)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int fd = open(row->path, O_RDWR);
+	int fd = open(path, O_RDWR);
 
 	insist(row, fcntl(fd, F_OFD_SETLKW, &lock) == 0, "cannot be locked", 0);
 	close(fd);
@@ -265,7 +265,8 @@ static void look(struct row *row, uint32_t seed, uint32_t life, uint32_t epoch)
 	struct op_plan ops[OPS];
 	int fd, r;
 
-	wait_for_lock(row);
+	wait_for_lock(row, row->path);
+	wait_for_lock(row, row->base);
 	r = qemu_img("check", "-f", "qcow2", row->path, NULL);
 	insist(row, r == 0 || r == 3, "worse than leaks: qemu-img check ends with", (uint32_t)r);
 	row->leaks += r == 3;
