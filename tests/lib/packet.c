@@ -228,3 +228,15 @@ void packet_read(const uint8_t *frame, size_t len, struct packet_view *view)
 	if (view->ethertype == 0x0800)
 		read_ipv4(frame + ETH, len - ETH, view);
 }
+
+void packet_receive(uint8_t *message, size_t n, struct packet_view *view)
+{
+	uint8_t *frame = message + 12;
+	size_t start = message[6] | message[7] << 8, at = start + (message[8] | message[9] << 8);
+
+	n -= 12;
+	/* NEEDS_CSUM; the field holds the sum of the pseudo-header. */
+	if ((message[0] & 1) && start <= n && at + 2 <= n)
+		put16(frame + at, (uint16_t)~sum(frame + start, n - start, 0));
+	packet_read(frame, n, view);
+}

@@ -55,5 +55,8 @@ struct packet_view {
 	int checksums_good;
 };
 void packet_read(const uint8_t *frame, size_t len, struct packet_view *view);
+/* The same for a message of @n bytes that begins with its virtio-net header, of which a device does
+ * what it asks for: a checksum that was left partial is completed. */
+void packet_receive(uint8_t *message, size_t n, struct packet_view *view);
 
 #endif

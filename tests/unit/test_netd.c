@@ -117,7 +117,7 @@ static int next_frame(int fd, unsigned proto, int ms)
 		n = recv(fd, in, sizeof(in), 0);
 		if (n < 12 + 14)
 			return 0;
-		packet_read(in + 12, (size_t)n - 12, &view);
+		packet_receive(in, (size_t)n, &view);
 		if (proto == (proto > 255 ? view.ethertype : view.proto))
 			return 1;
 	}

@@ -41,18 +41,27 @@ static int64_t find_room(const struct backlog *b, size_t len)
 	return front - b->tail >= len ? (int64_t)b->tail : -ENOBUFS;
 }
 
-int backlog_push(struct backlog *b, const struct net_hdr *hdr, const void *frame, size_t len)
+int backlog_push(struct backlog *b, const struct net_hdr *hdr, const struct iovec *frame,
+		 unsigned n)
 {
-	size_t all = sizeof(*hdr) + len;
+	size_t all = sizeof(*hdr);
+	uint8_t *to;
 	int64_t off;
 
 	if (b->count == BACKLOG_FRAMES)
 		return -ENOBUFS;
+	for (unsigned i = 0; i < n; i++)
+		all += frame[i].iov_len;
 	off = find_room(b, all);
 	if (off < 0)
 		return -ENOBUFS;
-	memcpy(b->buf + off, hdr, sizeof(*hdr));
-	memcpy(b->buf + off + sizeof(*hdr), frame, len);
+	to = b->buf + off;
+	memcpy(to, hdr, sizeof(*hdr));
+	to += sizeof(*hdr);
+	for (unsigned i = 0; i < n; i++) {
+		memcpy(to, frame[i].iov_base, frame[i].iov_len);
+		to += frame[i].iov_len;
+	}
 	b->frame[(b->first + b->count) % BACKLOG_FRAMES] = (struct backlog_frame){
 		.off = (uint32_t)off,
 		.len = (uint32_t)all,

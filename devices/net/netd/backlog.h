@@ -29,8 +29,9 @@ struct backlog {
 int backlog_init(struct backlog *b);
 void backlog_free(struct backlog *b);
 
-/* Copies header and frame to the end: 0, or -ENOBUFS with nothing done. */
-int backlog_push(struct backlog *b, const struct net_hdr *hdr, const void *frame, size_t len);
+/* Copies header and frame, in @n pieces, to the end: 0, or -ENOBUFS with nothing done. */
+int backlog_push(struct backlog *b, const struct net_hdr *hdr, const struct iovec *frame,
+		 unsigned n);
 
 /* The frames in front, at most @max of them, one segment each: how many. */
 unsigned backlog_peek(const struct backlog *b, struct iovec *v, unsigned max);

@@ -21,6 +21,7 @@
 #include "devices/net/netd/hello.h"
 #include "devices/net/netd/nat.h"
 #include "devices/net/netd/switch.h"
+#include "devices/net/netd/tcp.h"
 #include "vmm/log.h"
 #include "vmm/patience.h"
 
@@ -31,6 +32,7 @@
 #define GATHER      64   /* frames that wait at most before they are sent */
 #define DIRECT      4096 /* from this length on a frame is sent from where it lies */
 #define POLL_MAX    4096
+#define PIECES      2 /* of a frame, at most */
 
 struct port {
 	int fd;              /* -1: free */
@@ -42,6 +44,7 @@ struct port {
 struct hub {
 	struct hub_params params;
 	struct nat *nat;
+	struct tcp *tcp;
 	struct switching sw;
 	struct port *port[SWITCH_PORTS]; /* [NAT_PORT] is NULL */
 	unsigned n_ports;
@@ -116,11 +119,13 @@ int hub_attach(struct hub *hub, int fd)
  * Sends what waits for the port and then, if given, one frame from where it lies. What the socket
  * does not take stays in the backlog; what that does not take is dropped.
  */
-static void port_flush(struct hub *hub, struct port *port, struct net_hdr *hdr,
-		       const uint8_t *frame, size_t len)
+static void port_flush(struct hub *hub, struct port *port, const struct net_hdr *hdr,
+		       const struct iovec *frame, unsigned pieces)
 {
-	struct iovec extra[2] = {{hdr, sizeof(*hdr)}, {(uint8_t *)frame, len}};
+	struct iovec extra[1 + PIECES] = {{(void *)(uintptr_t)hdr, sizeof(*hdr)}};
 
+	for (unsigned i = 0; i < pieces; i++)
+		extra[1 + i] = frame[i];
 	while (!port->blocked && (port->out.count || frame)) {
 		unsigned queued = backlog_peek(&port->out, hub->v, SEND_BATCH - 1), n = queued;
 		int r;
@@ -129,8 +134,8 @@ static void port_flush(struct hub *hub, struct port *port, struct net_hdr *hdr,
 			hub->msg[i] = (struct mmsghdr){
 				.msg_hdr = {.msg_iov = &hub->v[i], .msg_iovlen = 1}};
 		if (frame && queued == port->out.count)
-			hub->msg[n++] =
-				(struct mmsghdr){.msg_hdr = {.msg_iov = extra, .msg_iovlen = 2}};
+			hub->msg[n++] = (struct mmsghdr){
+				.msg_hdr = {.msg_iov = extra, .msg_iovlen = 1 + pieces}};
 		r = sendmmsg(port->fd, hub->msg, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (r > 0) {
 			backlog_drop(&port->out, (unsigned)r < queued ? (unsigned)r : queued);
@@ -152,17 +157,17 @@ static void port_flush(struct hub *hub, struct port *port, struct net_hdr *hdr,
 		}
 	}
 	if (frame)
-		backlog_push(&port->out, hdr, frame, len);
+		backlog_push(&port->out, hdr, frame, pieces);
 }
 
-static void port_send(struct hub *hub, struct port *port, struct net_hdr *hdr, const uint8_t *frame,
-		      size_t len)
+static void port_send(struct hub *hub, struct port *port, const struct net_hdr *hdr,
+		      const struct iovec *frame, unsigned pieces)
 {
-	if (len >= DIRECT) {
-		port_flush(hub, port, hdr, frame, len);
+	if (frame[pieces - 1].iov_len >= DIRECT) {
+		port_flush(hub, port, hdr, frame, pieces);
 		return;
 	}
-	backlog_push(&port->out, hdr, frame, len);
+	backlog_push(&port->out, hdr, frame, pieces);
 	if (port->out.count >= GATHER)
 		port_flush(hub, port, NULL, NULL, 0);
 }
@@ -172,6 +177,7 @@ static void port_send(struct hub *hub, struct port *port, struct net_hdr *hdr, c
 /* A frame with a judged header from port @from goes where the switch says. */
 static void forward(struct hub *hub, unsigned from, struct net_hdr *hdr, uint8_t *frame, size_t len)
 {
+	struct iovec v = {frame, len};
 	uint64_t to;
 
 	hub->frames++;
@@ -179,8 +185,10 @@ static void forward(struct hub *hub, unsigned from, struct net_hdr *hdr, uint8_t
 
 	/* The NAT comes last: a checksum is completed in place for it. */
 	for (uint64_t bits = to & ~(1ull << NAT_PORT); bits; bits &= bits - 1)
-		port_send(hub, hub->port[__builtin_ctzll(bits)], hdr, frame, len);
+		port_send(hub, hub->port[__builtin_ctzll(bits)], hdr, &v, 1);
 	if (!(to >> NAT_PORT & 1))
+		return;
+	if (tcp_input(hub->tcp, frame, len, hdr->flags & NET_HDR_NEEDS_CSUM))
 		return;
 	if (hdr->flags & NET_HDR_NEEDS_CSUM)
 		csum_complete(hdr, frame, len);
@@ -207,19 +215,32 @@ static void take_frame(struct hub *hub, unsigned from, uint8_t *message, size_t 
 	forward(hub, from, &hdr, frame, len);
 }
 
+/* A frame from the world: 0 if a guest that it is for has no room for more. */
+static int from_world(void *arg, const struct net_hdr *hdr, const struct iovec *v, unsigned n)
+{
+	struct hub *hub = arg;
+	uint64_t to;
+	int more = 1;
+
+	hub->frames++;
+	to = switch_forward(&hub->sw, NAT_PORT, v[0].iov_base, (uint32_t)(hub->now_ms / 1000));
+	for (; to; to &= to - 1) {
+		struct port *port = hub->port[__builtin_ctzll(to)];
+
+		port_send(hub, port, hdr, v, n);
+		more &= !port->blocked;
+	}
+	return more;
+}
+
 /* From the NAT: checksums are complete, and libslirp has made them itself. */
 static void from_nat(void *arg, const uint8_t *frame, size_t len)
 {
 	struct net_hdr hdr = {.flags = NET_HDR_DATA_VALID};
-	struct hub *hub = arg;
-	uint64_t to;
+	struct iovec v = {(uint8_t *)(uintptr_t)frame, len};
 
-	if (len < NET_ETH_LEN || len > NET_FRAME_MAX - NET_HDR_LEN)
-		return;
-	hub->frames++;
-	to = switch_forward(&hub->sw, NAT_PORT, frame, (uint32_t)(hub->now_ms / 1000));
-	for (; to; to &= to - 1)
-		port_send(hub, hub->port[__builtin_ctzll(to)], &hdr, frame, len);
+	if (len >= NET_ETH_LEN && len <= NET_FRAME_MAX - NET_HDR_LEN)
+		from_world(arg, &hdr, &v, 1);
 }
 
 /* Reads what a VM has sent. */
@@ -304,12 +325,13 @@ static unsigned fill_ports(struct hub *hub, unsigned *at)
 
 static void turn(struct hub *hub)
 {
-	unsigned at[SWITCH_PORTS], n, n_nat;
+	unsigned at[SWITCH_PORTS], n, n_nat, n_tcp;
 	int hold = must_hold(hub), timeout_ms = hold ? HUB_STALL_MS : -1, r;
 
 	n = fill_ports(hub, at);
 	n_nat = nat_fill(hub->nat, hub->fds + n, POLL_MAX - n, hold, &timeout_ms);
-	r = poll(hub->fds, n + n_nat, timeout_ms);
+	n_tcp = tcp_fill(hub->tcp, hub->fds + n + n_nat, POLL_MAX - n - n_nat, hold, &timeout_ms);
+	r = poll(hub->fds, n + n_nat + n_tcp, timeout_ms);
 	hub->now_ms = clock_ms();
 	hub->frames = 0;
 	for (unsigned i = 0; r > 0 && i < n; i++) {
@@ -327,6 +349,7 @@ static void turn(struct hub *hub)
 			port_read(hub, at[i]);
 	}
 	nat_poll(hub->nat, hub->fds + n, n_nat, r < 0);
+	tcp_poll(hub->tcp, hub->fds + n + n_nat, r < 0 ? 0 : n_tcp, must_hold(hub));
 	for (unsigned p = 1; p < SWITCH_PORTS; p++)
 		if (hub->port[p])
 			port_flush(hub, hub->port[p], NULL, NULL, 0);
@@ -352,6 +375,7 @@ int hub_create(struct hub **out, const struct hub_params *params)
 {
 	struct hub *hub = calloc(1, sizeof(*hub));
 	struct nat_params nat = {.mtu = params->mtu, .send = from_nat, .arg = hub};
+	struct tcp_params tcp = {.mtu = params->mtu, .send = from_world, .arg = hub};
 	int r;
 
 	if (!hub)
@@ -360,10 +384,11 @@ int hub_create(struct hub **out, const struct hub_params *params)
 	patience_init(&hub->patience);
 	hub->now_ms = clock_ms();
 	r = nat_create(&hub->nat, &nat);
-	if (r) {
-		free(hub);
-		return r;
-	}
+	if (r)
+		goto out_hub;
+	r = tcp_create(&hub->tcp, &tcp);
+	if (r)
+		goto out_nat;
 	if (params->listen_fd >= 0)
 		fcntl(params->listen_fd, F_SETFL, O_NONBLOCK);
 	switch_init(&hub->sw, params->key);
@@ -371,6 +396,12 @@ int hub_create(struct hub **out, const struct hub_params *params)
 	switch_pin(&hub->sw, nat_mac, NAT_PORT);
 	*out = hub;
 	return 0;
+
+out_nat:
+	nat_destroy(hub->nat);
+out_hub:
+	free(hub);
+	return r;
 }
 
 void hub_destroy(struct hub *hub)
@@ -378,6 +409,7 @@ void hub_destroy(struct hub *hub)
 	if (!hub)
 		return;
 	/* Cleaning up may still send frames: the ports are there until then. */
+	tcp_destroy(hub->tcp);
 	nat_destroy(hub->nat);
 	for (unsigned p = 1; p < SWITCH_PORTS; p++)
 		if (hub->port[p])

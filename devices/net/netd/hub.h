@@ -10,8 +10,9 @@
  * The heart of skiff-netd: ports (sockets to VMs), the switch between them and the NAT behind it,
  * and the one loop that moves frames.
  *
- *	VM -- port --+
- *	VM -- port --+-- switch -- NAT (port 0) -- sockets of the host
+ *	VM -- port --+            +-- TCP that guests open --+
+ *	VM -- port --+-- switch --+    (both are port 0)     +-- sockets of the host
+ *	                          +-- NAT (libslirp) --------+
  *
  * A turn: poll, then up to PORT_ROUNDS batches from each port, then the host's sockets, then
  * what has gathered for each port is sent, many frames a system call.
