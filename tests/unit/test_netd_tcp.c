@@ -143,18 +143,18 @@ static void not_ours(void **state)
 		assert_int_equal(tcp_guest_say(&g, flags[i], 1, NULL, 0), 0);
 	len = packet_tcp(frame, &syn, NULL, 0);
 	frame[0] ^= 4;
-	assert_int_equal(tcp_input(tcp_guest_module, frame, len, 0), 0);
+	assert_int_equal(tcp_input(tcp_guest_module, 1, frame, len, 0), 0);
 	frame[0] ^= 4;
 	for (size_t n = 0; n < len; n++)
-		tcp_input(tcp_guest_module, frame, n, 0);
+		tcp_input(tcp_guest_module, 1, frame, n, 0);
 	frame[40] ^= 1; /* damaged: nobody's */
-	assert_int_equal(tcp_input(tcp_guest_module, frame, len, 0), 1);
+	assert_int_equal(tcp_input(tcp_guest_module, 1, frame, len, 0), 1);
 	len = packet_udp(frame, PACKET_GUEST, PACKET_GATEWAY, 1, 1, "x", 1);
-	assert_int_equal(tcp_input(tcp_guest_module, frame, len, 0), 0);
+	assert_int_equal(tcp_input(tcp_guest_module, 1, frame, len, 0), 0);
 	len = packet_arp(frame, 1, PACKET_GUEST, PACKET_GATEWAY);
-	assert_int_equal(tcp_input(tcp_guest_module, frame, len, 0), 0);
+	assert_int_equal(tcp_input(tcp_guest_module, 1, frame, len, 0), 0);
 	memcpy(frame, packet_gateway_mac, 6);
-	assert_int_equal(tcp_input(tcp_guest_module, frame, len, 0), 0);
+	assert_int_equal(tcp_input(tcp_guest_module, 1, frame, len, 0), 0);
 	tcp_guest_expect_nothing();
 }
 

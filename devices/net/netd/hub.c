@@ -70,6 +70,7 @@ static uint64_t clock_ms(void)
 static void unplug(struct hub *hub, unsigned p)
 {
 	switch_unplug(&hub->sw, p);
+	tcp_forget(hub->tcp, p);
 	close(hub->port[p]->fd);
 	backlog_free(&hub->port[p]->out);
 	free(hub->port[p]);
@@ -188,7 +189,7 @@ static void forward(struct hub *hub, unsigned from, struct net_hdr *hdr, uint8_t
 		port_send(hub, hub->port[__builtin_ctzll(bits)], hdr, &v, 1);
 	if (!(to >> NAT_PORT & 1))
 		return;
-	if (tcp_input(hub->tcp, frame, len, hdr->flags & NET_HDR_NEEDS_CSUM))
+	if (tcp_input(hub->tcp, from, frame, len, hdr->flags & NET_HDR_NEEDS_CSUM))
 		return;
 	if (hdr->flags & NET_HDR_NEEDS_CSUM)
 		csum_complete(hdr, frame, len);
@@ -215,6 +216,13 @@ static void take_frame(struct hub *hub, unsigned from, uint8_t *message, size_t 
 	forward(hub, from, &hdr, frame, len);
 }
 
+/* Full, and not for so long that the others need not care any more. */
+static int holds(const struct hub *hub, const struct port *port)
+{
+	return port->blocked &&
+	       (hub->n_ports == 1 || hub->now_ms - port->blocked_ms < HUB_STALL_MS);
+}
+
 /* A frame from the world: 0 if a guest that it is for has no room for more. */
 static int from_world(void *arg, const struct net_hdr *hdr, const struct iovec *v, unsigned n)
 {
@@ -228,7 +236,7 @@ static int from_world(void *arg, const struct net_hdr *hdr, const struct iovec *
 		struct port *port = hub->port[__builtin_ctzll(to)];
 
 		port_send(hub, port, hdr, v, n);
-		more &= !port->blocked;
+		more &= !holds(hub, port);
 	}
 	return more;
 }
@@ -295,8 +303,7 @@ static int must_hold(const struct hub *hub)
 	for (unsigned p = 1; p < SWITCH_PORTS; p++) {
 		const struct port *port = hub->port[p];
 
-		if (port && port->blocked &&
-		    (hub->n_ports == 1 || hub->now_ms - port->blocked_ms < HUB_STALL_MS))
+		if (port && holds(hub, port))
 			return 1;
 	}
 	return 0;
@@ -409,11 +416,11 @@ void hub_destroy(struct hub *hub)
 	if (!hub)
 		return;
 	/* Cleaning up may still send frames: the ports are there until then. */
-	tcp_destroy(hub->tcp);
 	nat_destroy(hub->nat);
 	for (unsigned p = 1; p < SWITCH_PORTS; p++)
 		if (hub->port[p])
 			unplug(hub, p);
+	tcp_destroy(hub->tcp);
 	if (hub->params.listen_fd >= 0)
 		close(hub->params.listen_fd);
 	free(hub);

@@ -21,11 +21,12 @@
 #include "devices/net/netd/nat.h"
 #include "devices/net/netd/tcp_conn.h"
 
-#define RINGS_MAX    256u /* 128 MiB at the very most */
-#define RING_WAIT_MS 20u
-#define DEFAULT_MSS  536u /* RFC 9293 §3.7.1 */
-#define DEFAULT_MTU  1500u
-#define MSS_MIN      48u
+#define RINGS_MAX     256u /* 128 MiB at the very most */
+#define RING_WAIT_MS  20u
+#define RING_STALL_MS 60000u
+#define DEFAULT_MSS   536u /* RFC 9293 §3.7.1 */
+#define DEFAULT_MTU   1500u
+#define MSS_MIN       48u
 
 static uint64_t clock_ms(void)
 {
@@ -196,7 +197,7 @@ static uint16_t segment_size(const struct tcp *tcp, const struct segment *s)
 }
 
 /* SYN: 1 if it was for us. */
-static int open_conn(struct tcp *tcp, const struct segment *s)
+static int open_conn(struct tcp *tcp, unsigned from, const struct segment *s)
 {
 	struct sockaddr_storage to;
 	struct conn *c, **bucket;
@@ -209,7 +210,9 @@ static int open_conn(struct tcp *tcp, const struct segment *s)
 		return 1; /* it asks again */
 	fd = open_socket(&to, len);
 	if (fd < 0) {
-		tcp_refuse(tcp, s);
+		/* What is short now may be there when the guest asks again. */
+		if (fd != -EMFILE && fd != -ENFILE && fd != -ENOBUFS && fd != -ENOMEM)
+			tcp_refuse(tcp, s);
 		return 1;
 	}
 	c = calloc(1, sizeof(*c));
@@ -220,6 +223,7 @@ static int open_conn(struct tcp *tcp, const struct segment *s)
 	c->flow = s->flow;
 	memcpy(c->mac, s->mac, sizeof(c->mac));
 	c->fd = fd;
+	c->from = from;
 	c->seen_ms = tcp->now_ms;
 	if (getrandom(&c->una, sizeof(c->una), GRND_NONBLOCK) < 0)
 		c->una = (uint32_t)(tcp->now_ms * 250); /* RFC 9293 §3.4.1: the clock */
@@ -235,7 +239,7 @@ static int open_conn(struct tcp *tcp, const struct segment *s)
 	return 1;
 }
 
-int tcp_input(struct tcp *tcp, const uint8_t *frame, size_t len, int partial)
+int tcp_input(struct tcp *tcp, unsigned from, const uint8_t *frame, size_t len, int partial)
 {
 	struct segment s;
 	struct conn *c;
@@ -253,22 +257,24 @@ int tcp_input(struct tcp *tcp, const uint8_t *frame, size_t len, int partial)
 	tcp->now_ms = clock_ms();
 	c = find(tcp, &s.flow);
 	if (c) {
-		conn_input(tcp, c, &s);
+		if (c->from == from)
+			conn_input(tcp, c, &s);
 		return 1;
 	}
-	return (s.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN && open_conn(tcp, &s);
+	return (s.flags & (TCP_SYN | TCP_ACK | TCP_RST | TCP_FIN)) == TCP_SYN &&
+	       open_conn(tcp, from, &s);
 }
 
 /* --- the turn -------------------------------------------------------------------------------- */
 
-static short wanted(const struct tcp *tcp, const struct conn *c)
+static short wanted(const struct conn *c)
 {
 	short events = 0;
 
 	if (c->state == CONN_CONNECTING)
 		return POLLOUT;
-	if (c->state == CONN_OPEN && !c->eof && !c->readable && !tcp->hold &&
-	    c->to_guest.len < BYTE_RING_SIZE)
+	/* Also while the port is full: whoever has something is then known when it has room. */
+	if (c->state == CONN_OPEN && !c->eof && !c->readable && c->to_guest.len < BYTE_RING_SIZE)
 		events |= POLLIN;
 	if (c->to_host.len > 0)
 		events |= POLLOUT;
@@ -284,7 +290,7 @@ unsigned tcp_fill(struct tcp *tcp, struct pollfd *fds, unsigned max, int hold, i
 	tcp->now_ms = clock_ms();
 	for (unsigned i = 0; i < tcp->n_conns; i++) {
 		struct conn *c = tcp->conn[i];
-		short events = wanted(tcp, c);
+		short events = wanted(c);
 
 		if (!hold && c->timer_ms && c->timer_ms < first)
 			first = c->timer_ms;
@@ -292,7 +298,7 @@ unsigned tcp_fill(struct tcp *tcp, struct pollfd *fds, unsigned max, int hold, i
 		if (!hold && c->readable && !c->eof && c->to_guest.len < BYTE_RING_SIZE &&
 		    tcp->now_ms + RING_WAIT_MS < first)
 			first = tcp->now_ms + RING_WAIT_MS;
-		if (!events || n == max)
+		if (!events || c->dead || n == max)
 			continue;
 		fds[n] = (struct pollfd){.fd = c->fd, .events = events};
 		tcp->polled[n++] = c;
@@ -325,6 +331,24 @@ static void connected(struct tcp *tcp, struct conn *c)
 	}
 }
 
+/*
+ * There is no ring left. Of the guests that hold one without taking anything, the one that has done
+ * so longest loses its connection: they would have the rings for ever.
+ */
+static void reclaim(struct tcp *tcp)
+{
+	struct conn *oldest = NULL;
+
+	for (unsigned i = 0; i < tcp->n_conns; i++) {
+		struct conn *c = tcp->conn[i];
+
+		if (!c->dead && c->to_guest.len > 0 && (!oldest || c->moved_ms < oldest->moved_ms))
+			oldest = c;
+	}
+	if (oldest && tcp->now_ms - oldest->moved_ms > RING_STALL_MS)
+		conn_reset(tcp, oldest);
+}
+
 /* Reads what there is room for. */
 static void pull(struct tcp *tcp, struct conn *c)
 {
@@ -333,8 +357,13 @@ static void pull(struct tcp *tcp, struct conn *c)
 	size_t room = n == 0 ? 0 : v[0].iov_len + (n == 2 ? v[1].iov_len : 0);
 	ssize_t r;
 
-	if (n == 0)
+	if (n == 0) {
+		if (!c->to_guest.mem)
+			reclaim(tcp);
 		return;
+	}
+	if (c->to_guest.len == 0)
+		c->moved_ms = tcp->now_ms;
 	r = readv(c->fd, v, (int)n);
 	if (r > 0) {
 		byte_ring_add(&c->to_guest, (uint32_t)r);
@@ -392,7 +421,7 @@ void tcp_poll(struct tcp *tcp, const struct pollfd *fds, unsigned n, int hold)
 		struct conn *c = tcp->conn[i];
 
 		if (!c->dead && c->timer_ms && c->timer_ms <= tcp->now_ms) {
-			if (held)
+			if (held || tcp->hold)
 				conn_set_timer(tcp, c); /* its answer had no way */
 			else
 				conn_timer(tcp, c);
@@ -409,6 +438,13 @@ void tcp_poll(struct tcp *tcp, const struct pollfd *fds, unsigned n, int hold)
 		serve(tcp, c);
 	}
 	sweep(tcp);
+}
+
+void tcp_forget(struct tcp *tcp, unsigned from)
+{
+	for (unsigned i = 0; i < tcp->n_conns; i++)
+		if (tcp->conn[i]->from == from)
+			conn_abort(tcp->conn[i]);
 }
 
 int tcp_create(struct tcp **out, const struct tcp_params *params)

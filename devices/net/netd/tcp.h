@@ -45,10 +45,13 @@ int tcp_create(struct tcp **out, const struct tcp_params *params);
 void tcp_destroy(struct tcp *tcp);
 
 /*
- * A frame from a guest; with @partial its checksum is (virtio 1.2 §5.1.6.2). 1 if it was for one of
- * these connections, or opens one; else it is somebody else's, whole as before.
+ * A frame from the guest at port @from, a number of the caller's; with @partial its checksum is
+ * (virtio 1.2 §5.1.6.2). 1 if it was for one of these connections, or opens one; else it is
+ * somebody else's, whole as before. No other port has a say in a connection.
  */
-int tcp_input(struct tcp *tcp, const uint8_t *frame, size_t len, int partial);
+int tcp_input(struct tcp *tcp, unsigned from, const uint8_t *frame, size_t len, int partial);
+/* The guest at this port is gone, and its connections with it. */
+void tcp_forget(struct tcp *tcp, unsigned from);
 
 /*
  * Around poll(2), as nat_fill() and nat_poll() are: tcp_poll() also answers what tcp_input() has

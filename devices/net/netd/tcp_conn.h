@@ -39,7 +39,9 @@ struct conn {
 	uint8_t mac[6];
 	enum conn_state state;
 	int fd;
-	uint64_t seen_ms;
+	unsigned from;     /* the guest's port */
+	uint64_t seen_ms;  /* when the guest last said something */
+	uint64_t moved_ms; /* when it last took something, or there was nothing to take */
 
 	uint32_t una, nxt, max;
 	uint32_t wnd; /* what the guest takes from una on */

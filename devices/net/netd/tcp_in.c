@@ -78,8 +78,11 @@ static void input_data(struct tcp *tcp, struct conn *c, const struct segment *s)
 	uint32_t n = s->len, taken;
 	int fin = s->flags & TCP_FIN;
 
-	if (n == 0 && !fin)
+	if (n == 0 && !fin) {
+		/* A probe, of the window or of whether we are there (RFC 9293 §3.8.4). */
+		c->ack_due |= known > 0;
 		return;
+	}
 	c->ack_due = 1;
 	if (known < 0 || c->guest_fin || (uint32_t)known > n)
 		return;
@@ -120,7 +123,7 @@ static int input_ack(struct tcp *tcp, struct conn *c, const struct segment *s)
 		}
 		if (wnd == 0)
 			c->tries = 0; /* it is there, and has no room (RFC 9293 §3.8.6.1) */
-		if (++c->dup_acks == DUP_ACKS && seq_diff(c->una, c->recover) >= 0) {
+		if (++c->dup_acks == DUP_ACKS && seq_diff(c->una, c->recover) > 0) {
 			c->recover = c->max;
 			c->nxt = c->una;
 		}
@@ -131,6 +134,7 @@ static int input_ack(struct tcp *tcp, struct conn *c, const struct segment *s)
 	if (bytes < acked)
 		c->fin_acked = 1;
 	c->una = s->ack;
+	c->moved_ms = tcp->now_ms;
 	if (seq_diff(c->nxt, c->una) < 0)
 		c->nxt = c->una;
 	c->wnd = wnd;
@@ -148,7 +152,8 @@ static int input_handshake(struct tcp *tcp, struct conn *c, const struct segment
 		return 0;
 	}
 	c->state = CONN_OPEN;
-	c->una = c->nxt = c->max = c->recover = s->ack;
+	c->una = c->nxt = c->max = s->ack;
+	c->recover = s->ack - 1;
 	c->wnd = (uint32_t)s->window << c->scale;
 	c->tries = 0;
 	c->timer_ms = 0;

@@ -51,9 +51,17 @@ static int send_segment(struct tcp *tcp, struct conn *c, struct segment *s, stru
 	return tcp->params.send(tcp->params.arg, &hdr, v, data.iov_len ? 2 : 1);
 }
 
+/* For a segment without data: one from beyond its window a guest does not look at. */
+static uint32_t bare_seq(const struct conn *c)
+{
+	uint32_t end = c->una + c->wnd;
+
+	return c->state == CONN_OPEN && seq_diff(c->max, end) > 0 ? end : c->max;
+}
+
 void conn_send_ack(struct tcp *tcp, struct conn *c)
 {
-	struct segment s = {.seq = c->max};
+	struct segment s = {.seq = bare_seq(c)};
 
 	send_segment(tcp, c, &s, (struct iovec){0});
 }
@@ -74,7 +82,7 @@ void conn_send_syn_ack(struct tcp *tcp, struct conn *c)
 
 void conn_reset(struct tcp *tcp, struct conn *c)
 {
-	struct segment s = {.seq = c->state == CONN_CONNECTING ? 0 : c->max, .flags = TCP_RST};
+	struct segment s = {.seq = c->state == CONN_CONNECTING ? 0 : bare_seq(c), .flags = TCP_RST};
 
 	send_segment(tcp, c, &s, (struct iovec){0});
 	conn_abort(c);
@@ -180,8 +188,9 @@ void conn_timer(struct tcp *tcp, struct conn *c)
 	c->nxt = c->una;
 	c->recover = c->max;
 	/* A byte beyond a closed window makes the guest tell its window again. */
-	if (c->wnd == 0)
-		send_data(tcp, c, 0, c->to_guest.len > 0, c->to_guest.len == 0 && c->eof);
+	if (c->wnd == 0 &&
+	    !send_data(tcp, c, 0, c->to_guest.len > 0, c->to_guest.len == 0 && c->eof))
+		tcp->hold = 1;
 	conn_set_timer(tcp, c);
 	conn_push(tcp, c);
 }
