@@ -56,6 +56,7 @@ struct terminal {
 	unsigned out_port; /* whose bytes out_v holds; n_ports: the note's */
 	uint8_t out_ended; /* nobody reads: what is shown goes nowhere */
 	uint8_t due;       /* written without delay */
+	uint8_t mid_line;  /* of out_port: what was shown last is not the end of a line */
 	uint64_t out_bytes;
 	const char *note;
 	size_t note_len;
@@ -121,17 +122,19 @@ static void discard(struct terminal *t)
 	}
 }
 
-/* Finds what to show next, the ports in turn: 0 if there is nothing. */
+/* Finds what to show next, the ports in turn, but no line within another's: 0 if there is nothing.
+ */
 static int find_output(struct terminal *t)
 {
 	if (t->note_len > 0) {
 		t->out_port = TERMINAL_PORTS_MAX;
 		t->out_v = (struct iovec){(void *)(uintptr_t)t->note, t->note_len};
 		t->due = 1;
+		t->mid_line = 0;
 		return 1;
 	}
-	for (unsigned i = 1; i <= t->n_ports; i++) {
-		unsigned n = (t->out_port + i) % t->n_ports;
+	for (unsigned i = 0; i < t->n_ports; i++) {
+		unsigned n = (t->out_port + !t->mid_line + i) % t->n_ports;
 		struct console_port *p = &t->port[n];
 		size_t len;
 		const uint8_t *bytes = p->peek(p->dev, &len);
@@ -186,6 +189,7 @@ static void written(struct terminal *t, size_t len)
 {
 	t->out_bytes += len;
 	if (t->out_port < t->n_ports) {
+		t->mid_line = ((const char *)t->out_v.iov_base)[len - 1] != '\n';
 		consume(t, &t->port[t->out_port], t->out_v.iov_base, len);
 	} else if (t->note == t->out_v.iov_base) { /* and has not been replaced */
 		t->note += len;

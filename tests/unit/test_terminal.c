@@ -106,6 +106,28 @@ static void test_two_ports(void **state)
 	assert_int_equal(tb.dev2.n_in, 0);
 }
 
+/* A line that has begun is ended before the other port is shown. */
+static void test_no_line_within_a_line(void **state)
+{
+	(void)state;
+	tty_bench_on_pty();
+	loop_lock(tb.loop);
+	terminal_attach(tb.term, &tb.dev2.port, 0);
+	loop_unlock(tb.loop);
+	tty_bench_show(&tb.dev, "half a", 6);
+	tty_bench_expect(tb.master, "half a", 6);
+	while (tb.dev.out_head < tb.dev.out_tail)
+		loop_run_once(tb.loop);
+	tty_bench_show(&tb.dev2, "other\n", 6);
+	tty_bench_show(&tb.dev, " line\n", 6);
+	tty_bench_expect(tb.master, " line\nother\n", 12);
+	/* One that does not go on keeps nobody waiting. */
+	tty_bench_show(&tb.dev, "login: ", 7);
+	tty_bench_expect(tb.master, "login: ", 7);
+	tty_bench_show(&tb.dev2, "other\n", 6);
+	tty_bench_expect(tb.master, "other\n", 6);
+}
+
 static void test_input(void **state)
 {
 	uint8_t all[255];
@@ -619,6 +641,7 @@ int main(void)
 		ON(test_output),
 		ON(test_output_is_collected),
 		ON(test_two_ports),
+		ON(test_no_line_within_a_line),
 		ON(test_input),
 		ON(test_escape),
 		ON(test_escape_while_guest_is_deaf),
