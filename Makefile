@@ -82,9 +82,10 @@ LIBS_arm64 := -lfdt
 
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-# A test that wants the fake loop instead of the real one links it by name.
+# A test that wants the fake loop instead of the real one, or fake sockets, links it by name.
 TEST_LIB := $(sort $(LIB) $(PORTABLE_x86_64) $(PORTABLE_arm64) $(NETD) $(IMAGE) $(BENCH)) \
-	$(patsubst %.c,%.o,$(filter-out tests/lib/fake_loop.c,$(wildcard tests/lib/*.c)))
+	$(patsubst %.c,%.o,$(filter-out tests/lib/fake_loop.c tests/lib/fake_sockets.c, \
+		$(wildcard tests/lib/*.c)))
 TEST_LIBS := $(LIBS) $(LIBS_arm64) $(NETD_LIBS) $(IMAGE_LIBS) $(BENCH_LIBS)
 
 # --- how -----------------------------------------------------------------------------------
@@ -204,6 +205,7 @@ build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/libskiff.a
 build/asan/test_raw_faults: build/asan/tests/lib/fake_loop.o
 build/asan/test_qcow2_model build/asan/test_qcow2_hostile build/asan/test_qcow2_strangers: build/asan/tests/lib/fake_loop.o
 build/fuzz/fuzz_qcow2: build/fuzz/tests/lib/fake_loop.o
+build/fuzz/fuzz_tcp: build/fuzz/tests/lib/fake_sockets.o
 build/tsan/test_raw_faults: build/tsan/tests/lib/fake_loop.o
 
 UNIT_PROGRAMS := $(addprefix build/asan/,$(UNIT))

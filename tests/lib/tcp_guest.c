@@ -246,7 +246,7 @@ static int give(const struct tcp_guest *g, struct segment s, const void *data)
 	len += s.len;
 	if (!partial)
 		csum_complete(&hdr, frame, len);
-	r = tcp_input(tcp_guest_module, 1, frame, len, partial);
+	r = tcp_input(tcp_guest_module, g->from ? g->from : 1, frame, len, partial);
 	free(frame);
 	return r;
 }

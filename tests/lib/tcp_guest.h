@@ -25,6 +25,7 @@ struct tcp_guest {
 	int8_t scale;     /* of our windows; -1: none */
 	int8_t its_scale; /* the same of the module's */
 	const char *to;   /* NULL: the gateway */
+	unsigned from;    /* the number of its port; 0: 1 */
 	uint32_t seq, ack;
 	uint32_t edge, least; /* where the module's window ends; the smallest it was */
 	/* For exchange() in test_netd_tcp_bulk.c: */

@@ -54,7 +54,7 @@ static void hear(struct tcp_guest *g, const struct segment *s)
 	if (!s->len)
 		return;
 	g->answer++;
-	if (s->seq != got)
+	if (s->seq != got || !g->window) /* no room, for a probe neither */
 		return;
 	assert_memory_equal(s->data, noise + DOWN + g->got_host, s->len);
 	g->got_host += s->len;
@@ -328,6 +328,218 @@ static void one_more_than_all(void **state)
 	close_many(g, TCP_CONNECTIONS_MAX + 1);
 }
 
+/* --- one loss --- */
+
+#define STREAM (3u << 20)
+
+/*
+ * One segment is lost, and the guest keeps what comes behind it: what it has acknowledges much at
+ * once, and is not sent again and again. @at: which one; @takes: segments that the guest looks at
+ * in a turn, the others are in its port's queue. How many bytes were sent in all.
+ */
+static uint64_t send_with_a_loss(struct tcp_guest *g, unsigned at, unsigned takes)
+{
+	static uint8_t has[STREAM];
+	uint32_t first = g->ack, put = 0;
+	uint64_t bytes = 0;
+
+	memset(has, 0, sizeof(has));
+	for (unsigned turns = 0, n = 0, idle = 0; g->ack - first != STREAM; turns++) {
+		const struct segment *s;
+		ssize_t w;
+
+		assert_true(turns < 20000);
+		w = put < STREAM ? send(g->fd, noise + put, STREAM - put, MSG_NOSIGNAL) : 0;
+		put += w > 0 ? (uint32_t)w : 0;
+		tcp_guest_turn(0, idle ? 1 : 0);
+		idle = tcp_guest_has_next() ? 0 : idle + 1;
+		if (idle > 3)
+			tcp_guest_later(
+				tcp_guest_timeout_said > 0 ? (unsigned)tcp_guest_timeout_said : 0);
+		for (unsigned i = 0; i < takes && (s = tcp_guest_next()); i++) {
+			uint32_t off = s->seq - first;
+
+			assert_int_equal(s->flags & (TCP_RST | TCP_FIN), 0);
+			if (!s->len)
+				continue;
+			assert_true(off + s->len <= STREAM);
+			assert_memory_equal(s->data, noise + off, s->len);
+			bytes += s->len;
+			if (n++ == at)
+				continue;
+			memset(has + off, 1, s->len);
+			while (g->ack - first < STREAM && has[g->ack - first])
+				g->ack++;
+			tcp_guest_say_ack(g); /* each segment is acknowledged */
+		}
+	}
+	return bytes;
+}
+
+static void one_loss_makes_no_storm(void **state)
+{
+	static const unsigned at[] = {0, 1, 50, 700, 1500};
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * sizeof(at) / sizeof(*at); i++) {
+		struct tcp_guest g = TCP_GUEST((uint16_t)(1000 + i));
+		uint64_t bytes;
+
+		g.scale = 7;
+		tcp_guest_open(&g);
+		bytes = send_with_a_loss(&g, at[i / 2], i % 2 ? 30 : UINT32_MAX);
+		if (bytes * 5 >= STREAM * 6ull)
+			fail_msg("%u: segment %u lost: %lu bytes for %u", i, at[i / 2],
+				 (unsigned long)bytes, STREAM);
+		assert_true(bytes > STREAM); /* it was lost */
+		tcp_guest_drop(&g);
+	}
+}
+
+/* --- a full port --- */
+
+/* The port is full whenever poll(2) begins, and has room for a few frames when it ends. */
+static void full_turn(unsigned takes)
+{
+	unsigned n;
+
+	tcp_guest_timeout_said = -1;
+	n = tcp_fill(tcp_guest_module, tcp_guest_fds, TCP_CONNECTIONS_MAX, 1,
+		     &tcp_guest_timeout_said);
+	assert_true(poll(tcp_guest_fds, n, 0) >= 0);
+	tcp_guest_takes = takes;
+	tcp_poll(tcp_guest_module, tcp_guest_fds, n, 0);
+	tcp_guest_takes = 0;
+}
+
+/* Turns of a full port: after how many the quiet one's byte came. */
+static unsigned turns_until_heard(struct tcp_guest *bulk, unsigned n_bulk, struct tcp_guest *quiet,
+				  unsigned acks_each)
+{
+	for (unsigned turns = 0; turns < 200; turns++) {
+		const struct segment *s;
+
+		if (turns == 20)
+			tcp_guest_host_sends(quiet, "!", 1);
+		for (unsigned i = 0; i < n_bulk; i++)
+			while (send(bulk[i].fd, noise, 60000, MSG_NOSIGNAL) > 0)
+				;
+		full_turn(3);
+		while ((s = tcp_guest_next())) {
+			unsigned port = ntohs(s->flow.remote_port);
+
+			assert_int_equal(s->flags & TCP_RST, 0);
+			if (port == quiet->port && s->len == 1)
+				return turns - 20;
+			if (port != quiet->port && s->seq == bulk[port - 1000].ack)
+				bulk[port - 1000].ack += s->len;
+		}
+		for (unsigned i = 0; i < n_bulk; i++)
+			if ((turns + i) % acks_each == 0)
+				tcp_guest_say_ack(&bulk[i]);
+	}
+	return UINT32_MAX;
+}
+
+/* Whoever of them came first, and however often the guest acknowledges. */
+static void heard_beside(unsigned n_bulk)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		struct tcp_guest bulk[4], quiet = TCP_GUEST(999);
+		unsigned turns;
+
+		if (i & 1)
+			tcp_guest_open(&quiet);
+		for (unsigned b = 0; b < n_bulk; b++) {
+			bulk[b] = (struct tcp_guest)TCP_GUEST((uint16_t)(1000 + b));
+			bulk[b].scale = 7;
+			tcp_guest_open(&bulk[b]);
+		}
+		if (!(i & 1))
+			tcp_guest_open(&quiet);
+		turns = turns_until_heard(bulk, n_bulk, &quiet, 1 + i / 2);
+		if (turns > 100)
+			fail_msg("%u bulk, %u: not heard in %d turns", n_bulk, i, (int)turns);
+		for (unsigned b = 0; b < n_bulk; b++)
+			tcp_guest_drop(&bulk[b]);
+		tcp_guest_drop(&quiet);
+	}
+}
+
+static void a_quiet_one_is_heard_beside_bulk(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n <= 4; n++)
+		heard_beside(n);
+}
+
+/* --- memory --- */
+
+#define RINGS 256u
+
+/*
+ * The guests have all the memory and take nothing, and one more has something to get. After a
+ * minute the one that has taken nothing for longest loses its connection, and no other.
+ */
+static void a_stalled_one_gives_its_memory(void **state)
+{
+	static struct tcp_guest g[RINGS + 1];
+	struct tcp_guest *next = &g[RINGS], *first = &g[77];
+	unsigned lost_ones = 0;
+
+	(void)state;
+	memset(g, 0, sizeof(g));
+	open_many(g, RINGS + 1, 0, 5000);
+	for (unsigned i = 0; i < RINGS; i++) {
+		g[i].window = 0;
+		tcp_guest_say_ack(&g[i]);
+		g[i].told = g[i].ack;
+	}
+	tcp_guest_host_sends(first, noise + DOWN, 5000);
+	tcp_guest_expect_nothing();
+	tcp_guest_later(5000);
+	for (unsigned i = 0; i <= RINGS; i++) {
+		/* The last finds nothing left. */
+		if (i == RINGS)
+			for (unsigned turns = 0; turns < 5; turns++)
+				tcp_guest_turn(0, 0);
+		if (&g[i] != first)
+			tcp_guest_host_sends(&g[i], noise + DOWN, 5000);
+	}
+	for (unsigned passed = 5; passed < 80 && next->got_host < 5000; passed += 5) {
+		for (unsigned turns = 0; turns < 5; turns++) {
+			tcp_guest_turn(0, 0);
+			deliver(g, RINGS + 1);
+			for (unsigned i = 0; i <= RINGS; i++)
+				guest_step(&g[i]); /* what is a probe is answered */
+		}
+		assert_true(passed >= 60 || (!next->got_host && !first->reset));
+		tcp_guest_later(5000);
+	}
+	assert_int_equal(next->got_host, 5000);
+	for (unsigned i = 0; i <= RINGS; i++)
+		lost_ones += g[i].reset;
+	assert_int_equal(lost_ones, 1);
+	assert_true(first->reset);
+	tcp_guest_host_ends(first, -ECONNRESET);
+	/* The others have lost nothing. */
+	for (unsigned i = 0; i < RINGS; i++) {
+		g[i].window = 65535;
+		g[i].told = g[i].ack + 65535;
+		if (&g[i] != first)
+			tcp_guest_say_ack(&g[i]);
+	}
+	for (unsigned turns = 0; turns < 50; turns++) {
+		tcp_guest_turn(0, 0);
+		deliver(g, RINGS + 1);
+		for (unsigned i = 0; i <= RINGS; i++)
+			guest_step(&g[i]);
+	}
+	for (unsigned i = 0; i <= RINGS; i++)
+		assert_int_equal(g[i].got_host, &g[i] == first ? 0 : 5000);
+	close_many(g, RINGS + 1);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, tcp_guest_setup, tcp_guest_teardown)
 
 int main(void)
@@ -339,6 +551,9 @@ int main(void)
 		CASE(many_at_once),
 		CASE(more_than_the_pool_has),
 		CASE(one_more_than_all),
+		CASE(one_loss_makes_no_storm),
+		CASE(a_quiet_one_is_heard_beside_bulk),
+		CASE(a_stalled_one_gives_its_memory),
 	};
 
 	return cmocka_run_group_tests(tests, tcp_guest_make_noise, NULL);

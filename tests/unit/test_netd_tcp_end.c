@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * netd's TCP: how connections end, by either side, in halves or by a reset, and what still goes to
- * a guest whose port is full. tests/lib/tcp_guest.h plays both ends. Nothing waits for a timer:
- * the clock here is the host's, and what a test has skipped.
+ * netd's TCP: how connections end, by either side, in halves, by a reset or with the guest's port,
+ * what still goes to a guest whose port is full, and which answers a guest gets in any case.
+ * tests/lib/tcp_guest.h plays both ends. Nothing waits for a timer: the clock here is the host's,
+ * and what a test has skipped.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -292,6 +293,180 @@ static void a_full_port_stops_the_burst(void **state)
 	close(h.fd);
 }
 
+/* --- ports --- */
+
+/* Another guest speaks in this one's name. */
+static void another_port_has_no_say(void **state)
+{
+	static const uint8_t flags[] = {
+		TCP_ACK,           TCP_ACK | TCP_PSH, TCP_ACK | TCP_FIN, TCP_RST,
+		TCP_RST | TCP_ACK, TCP_SYN,           TCP_SYN | TCP_ACK, 0};
+	struct tcp_guest g = TCP_GUEST(1000), other;
+
+	(void)state;
+	tcp_guest_start(&g);
+	other = g;
+	other.from = 2;
+	/* Before there is a connection, and when there is. */
+	assert_int_equal(tcp_guest_say(&other, TCP_RST, g.seq, NULL, 0), 1);
+	struct segment s = tcp_guest_expect(TCP_SYN | TCP_ACK);
+	tcp_guest_finish(&g, &s);
+	tcp_guest_host_sends(&g, noise, 1000);
+	tcp_guest_expect_data(&g, noise, 1000);
+	other = g; /* what it says of the window and of what came would be right */
+	other.from = 2;
+	other.window = 0;
+	for (size_t i = 0; i < sizeof(flags); i++)
+		for (unsigned len = 0; len < 9; len += 4)
+			for (uint32_t seq = g.seq - 1; seq != g.seq + 2; seq++)
+				assert_int_equal(
+					tcp_guest_say(&other, flags[i], seq, "lies", len & 4), 1);
+	tcp_guest_expect_nothing();
+	/* Nobody has acknowledged anything. */
+	tcp_guest_later(1000);
+	g.ack -= 1000;
+	tcp_guest_expect_data(&g, noise, 1000);
+	tcp_guest_say_ack(&g);
+	tcp_guest_say_data(&g, "true", 4);
+	tcp_guest_expect_ack(&g);
+	tcp_guest_host_reads(&g, "true", 4);
+	tcp_guest_host_sends(&g, noise, 1460);
+	tcp_guest_expect_data(&g, noise, 1460);
+	close(g.fd);
+}
+
+static void a_port_goes_with_its_connections(void **state)
+{
+	struct tcp_guest g[3] = {TCP_GUEST(1000), TCP_GUEST(1001), TCP_GUEST(1002)};
+	struct tcp_guest other = TCP_GUEST(1003), late = TCP_GUEST(1004);
+	int before = tcp_guest_fds_open(), mine;
+	unsigned n;
+
+	(void)state;
+	other.from = 2;
+	for (unsigned i = 0; i < 2; i++)
+		tcp_guest_open(&g[i]);
+	tcp_guest_open(&other);
+	tcp_guest_open(&g[2]);
+	tcp_guest_start(&late); /* it is not open yet */
+	mine = tcp_guest_fds_open();
+	/* With something to do for all, between the halves of a turn. */
+	for (unsigned i = 0; i < 3; i++)
+		tcp_guest_host_sends(&g[i], noise, 1000);
+	tcp_guest_host_sends(&other, noise, 1000);
+	tcp_guest_say_data(&g[1], "x", 1);
+	n = tcp_fill(tcp_guest_module, tcp_guest_fds, TCP_CONNECTIONS_MAX, 0,
+		     &tcp_guest_timeout_said);
+	assert_true(poll(tcp_guest_fds, n, TCP_GUEST_TURNS) > 0);
+	tcp_forget(tcp_guest_module, 1);
+	assert_int_equal(tcp_guest_fds_open(), mine - 4);
+	tcp_poll(tcp_guest_module, tcp_guest_fds, n, 0);
+	tcp_guest_expect_data(&other, noise, 1000);
+	tcp_guest_say_ack(&other);
+	tcp_guest_expect_nothing();
+	for (unsigned i = 0; i < 3; i++) {
+		if (i != 1)
+			tcp_guest_host_ends(&g[i], -ECONNRESET);
+		assert_int_equal(tcp_guest_say_ack(&g[i]), 0);
+		close(g[i].fd);
+	}
+	close(accept(tcp_guest_listen_fd, NULL, NULL));
+	/* The next guest there begins anew; one that has nothing is forgotten as well. */
+	tcp_forget(tcp_guest_module, 7);
+	tcp_guest_open(&g[0]);
+	tcp_guest_say_data(&other, "here", 4);
+	tcp_guest_expect_ack(&other);
+	tcp_guest_host_reads(&other, "here", 4);
+	tcp_forget(tcp_guest_module, 2);
+	tcp_forget(tcp_guest_module, 2);
+	tcp_guest_host_ends(&other, -ECONNRESET);
+	close(other.fd);
+	tcp_guest_say_data(&g[0], "here", 4);
+	tcp_guest_expect_ack(&g[0]);
+	tcp_guest_host_reads(&g[0], "here", 4);
+	assert_int_equal(tcp_guest_fds_open(), before + 2);
+	close(g[0].fd);
+}
+
+/* --- answers --- */
+
+/* Empty, and one before what comes next: whether we are there (RFC 9293 §3.8.4). */
+static void a_keepalive_is_answered(void **state)
+{
+	struct tcp_guest g = TCP_GUEST(1000);
+
+	(void)state;
+	tcp_guest_open(&g);
+	for (unsigned i = 0; i < 4; i++) {
+		tcp_guest_later(7200000);
+		tcp_guest_say(&g, TCP_ACK, g.seq - 1, "?", i & 1); /* old guests send a byte */
+		assert_int_equal(tcp_guest_expect_ack(&g).seq, g.ack);
+		tcp_guest_expect_nothing();
+		if (i == 1) {
+			tcp_guest_say_data(&g, "x", 1);
+			tcp_guest_expect_ack(&g);
+			tcp_guest_host_reads(&g, "x", 1);
+		}
+	}
+	/* Its port is full: this cannot wait. */
+	tcp_guest_say(&g, TCP_ACK, g.seq - 1, NULL, 0);
+	held(1);
+	tcp_guest_expect_ack(&g);
+	/* One that asks nothing has no answer. */
+	tcp_guest_say_ack(&g);
+	tcp_guest_expect_nothing();
+	/* The host has sent all; the guest may live long yet. */
+	shutdown(g.fd, SHUT_WR);
+	tcp_guest_expect(TCP_ACK | TCP_FIN);
+	g.ack++;
+	tcp_guest_say_ack(&g);
+	tcp_guest_expect_nothing();
+	tcp_guest_later(7200000);
+	tcp_guest_say(&g, TCP_ACK, g.seq - 1, NULL, 0);
+	assert_int_equal(tcp_guest_expect_ack(&g).seq, g.ack);
+	close(g.fd);
+}
+
+/* A guest looks at an answer only if its number is within the window, be that closed. */
+static void answers_are_within_the_window(void **state)
+{
+	struct tcp_guest g = TCP_GUEST(1000), h = TCP_GUEST(1001);
+	struct segment s;
+
+	(void)state;
+	g.window = 0;
+	tcp_guest_open(&g);
+	tcp_guest_host_sends(&g, noise, 1000);
+	for (unsigned i = 0; i < 3; i++) {
+		tcp_guest_expect_nothing();
+		tcp_guest_later((unsigned)tcp_guest_timeout_said);
+		s = tcp_guest_expect(TCP_ACK);
+		assert_int_equal(s.len, 1);
+		tcp_guest_say_ack(&g); /* it was not taken */
+		tcp_guest_say_data(&g, noise + i * 2000, 2000);
+		s = tcp_guest_expect_ack(&g);
+		assert_int_equal(s.seq, g.ack);
+		tcp_guest_host_reads(&g, noise + i * 2000, 2000);
+	}
+	g.window = 65535;
+	tcp_guest_say_ack(&g);
+	tcp_guest_expect_data(&g, noise, 1000);
+
+	/* It has become smaller than what is under way. */
+	h.window = 3000;
+	tcp_guest_open(&h);
+	tcp_guest_host_sends(&h, noise, 2920);
+	tcp_guest_expect(TCP_ACK);
+	tcp_guest_expect(TCP_ACK);
+	h.window = 500;
+	tcp_guest_say_data(&h, "up", 2);
+	s = tcp_guest_expect_ack(&h);
+	assert_true(s.seq - h.ack <= 500);
+	tcp_guest_host_reads(&h, "up", 2);
+	close(g.fd);
+	close(h.fd);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, tcp_guest_setup, tcp_guest_teardown)
 
 int main(void)
@@ -301,6 +476,8 @@ int main(void)
 		CASE(the_end_waits_for_the_bytes), CASE(reset_by_the_guest),
 		CASE(reset_by_the_host),           CASE(hold_lets_only_answers_through),
 		CASE(hold_does_not_spin),          CASE(a_full_port_stops_the_burst),
+		CASE(another_port_has_no_say),     CASE(a_port_goes_with_its_connections),
+		CASE(a_keepalive_is_answered),     CASE(answers_are_within_the_window),
 	};
 
 	return cmocka_run_group_tests(tests, tcp_guest_make_noise, NULL);

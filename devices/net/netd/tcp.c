@@ -62,15 +62,6 @@ static struct conn *find(struct tcp *tcp, const struct flow *flow)
 	return c;
 }
 
-void conn_touch(struct tcp *tcp, struct conn *c)
-{
-	if (c->is_touched)
-		return;
-	c->is_touched = 1;
-	c->touched = tcp->touched;
-	tcp->touched = c;
-}
-
 void conn_end(struct conn *c)
 {
 	if (c->dead)
@@ -331,22 +322,41 @@ static void connected(struct tcp *tcp, struct conn *c)
 	}
 }
 
+/* Since when nobody has taken anything out of a ring that it holds. */
+static uint64_t stalled_since(const struct conn *c)
+{
+	uint64_t since = UINT64_MAX;
+
+	if (c->to_guest.len > 0)
+		since = c->moved_ms;
+	if (c->to_host.len > 0 && c->host_ms < since)
+		since = c->host_ms;
+	return since;
+}
+
 /*
- * There is no ring left. Of the guests that hold one without taking anything, the one that has done
- * so longest loses its connection: they would have the rings for ever.
+ * There is no ring left. Of the connections that hold one and move nothing, the one that has done
+ * so longest ends: they would have the rings for ever.
  */
 static void reclaim(struct tcp *tcp)
 {
 	struct conn *oldest = NULL;
+	uint64_t since = UINT64_MAX;
 
+	if (tcp->now_ms < tcp->reclaim_ms)
+		return;
 	for (unsigned i = 0; i < tcp->n_conns; i++) {
 		struct conn *c = tcp->conn[i];
 
-		if (!c->dead && c->to_guest.len > 0 && (!oldest || c->moved_ms < oldest->moved_ms))
+		if (!c->dead && stalled_since(c) < since) {
+			since = stalled_since(c);
 			oldest = c;
+		}
 	}
-	if (oldest && tcp->now_ms - oldest->moved_ms > RING_STALL_MS)
+	if (oldest && tcp->now_ms - since > RING_STALL_MS)
 		conn_reset(tcp, oldest);
+	else
+		tcp->reclaim_ms = (oldest ? since : tcp->now_ms) + RING_STALL_MS + 1;
 }
 
 /* Reads what there is room for. */
@@ -398,7 +408,7 @@ static void came(struct tcp *tcp, struct conn *c, short events)
 {
 	if (!events || c->dead)
 		return;
-	conn_touch(tcp, c);
+	c->touched = 1;
 	if (c->state == CONN_CONNECTING) {
 		connected(tcp, c);
 		return;
@@ -407,6 +417,22 @@ static void came(struct tcp *tcp, struct conn *c, short events)
 		c->readable = 1;
 	if (events & (POLLOUT | POLLERR))
 		conn_to_host(tcp, c);
+}
+
+/* Whoever comes behind the one that fills a port is the first next time. */
+static void serve_all(struct tcp *tcp)
+{
+	for (unsigned i = 0, at = tcp->first; i < tcp->n_conns; i++, at++) {
+		struct conn *c = tcp->conn[at % tcp->n_conns];
+		int had_room = !tcp->hold;
+
+		if (!c->touched)
+			continue;
+		c->touched = 0;
+		serve(tcp, c);
+		if (had_room && tcp->hold)
+			tcp->first = at % tcp->n_conns + 1;
+	}
 }
 
 void tcp_poll(struct tcp *tcp, const struct pollfd *fds, unsigned n, int hold)
@@ -428,15 +454,9 @@ void tcp_poll(struct tcp *tcp, const struct pollfd *fds, unsigned n, int hold)
 		}
 		/* What waited for room on the guest's side. */
 		if (!hold && (c->readable || c->to_guest.len > c->nxt - c->una))
-			conn_touch(tcp, c);
+			c->touched = 1;
 	}
-	while (tcp->touched) {
-		struct conn *c = tcp->touched;
-
-		tcp->touched = c->touched;
-		c->is_touched = 0;
-		serve(tcp, c);
-	}
+	serve_all(tcp);
 	sweep(tcp);
 }
 

@@ -33,8 +33,7 @@ enum conn_state {
 };
 
 struct conn {
-	struct conn *next;    /* in its chain */
-	struct conn *touched; /* the next that tcp_poll() has to look at; see is_touched */
+	struct conn *next; /* in its chain */
 	struct flow flow;
 	uint8_t mac[6];
 	enum conn_state state;
@@ -42,6 +41,7 @@ struct conn {
 	unsigned from;     /* the guest's port */
 	uint64_t seen_ms;  /* when the guest last said something */
 	uint64_t moved_ms; /* when it last took something, or there was nothing to take */
+	uint64_t host_ms;  /* the same of the host */
 
 	uint32_t una, nxt, max;
 	uint32_t wnd; /* what the guest takes from una on */
@@ -55,7 +55,8 @@ struct conn {
 
 	uint32_t rcv_nxt, rcv_adv; /* what comes next; the end of the window as last told */
 
-	uint8_t is_touched, dead;
+	uint8_t touched;   /* tcp_poll() has to look at it */
+	uint8_t dead;      /* its memory goes at the end of the turn */
 	uint8_t readable;  /* the socket may have something */
 	uint8_t eof;       /* the host has sent all: FIN follows the ring */
 	uint8_t fin_acked; /* and the guest knows */
@@ -75,14 +76,14 @@ struct tcp {
 	uint64_t key;
 	uint8_t hold;
 	unsigned n_conns, n_polled;
-	struct conn *touched;
+	unsigned first;      /* whose turn it is when a port has room again */
+	uint64_t reclaim_ms; /* before it nobody has been stalled for long */
 	struct conn *bucket[TCP_BUCKETS];
 	struct conn *conn[TCP_CONNECTIONS_MAX];
 	struct conn *polled[TCP_CONNECTIONS_MAX];
 };
 
 /* tcp.c */
-void conn_touch(struct tcp *tcp, struct conn *c);
 /* Closes the socket; the memory goes at the end of the turn. */
 void conn_end(struct conn *c);
 /* The same, and the host's peer sees a reset. */

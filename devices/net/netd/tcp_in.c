@@ -37,6 +37,8 @@ void conn_to_host(struct tcp *tcp, struct conn *c)
 			return;
 		}
 		byte_ring_drop(&c->to_host, (uint32_t)r);
+		if (r > 0)
+			c->host_ms = tcp->now_ms;
 		if ((size_t)r < v.iov_len)
 			break;
 	}
@@ -60,6 +62,7 @@ static uint32_t take_data(struct tcp *tcp, struct conn *c, const uint8_t *p, uin
 	if (c->to_host.len == 0) {
 		int64_t r = send_now(c, p, n);
 
+		c->host_ms = tcp->now_ms;
 		if (r < 0) {
 			conn_reset(tcp, c);
 			return 0;
@@ -165,7 +168,7 @@ void conn_input(struct tcp *tcp, struct conn *c, const struct segment *s)
 {
 	c->seen_ms = tcp->now_ms;
 	memcpy(c->mac, s->mac, sizeof(c->mac));
-	conn_touch(tcp, c);
+	c->touched = 1;
 	if (s->flags & TCP_RST) {
 		/* RFC 5961 §3.2: only the very next number ends it. */
 		if (s->seq == c->rcv_nxt)

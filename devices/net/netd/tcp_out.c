@@ -63,7 +63,8 @@ void conn_send_ack(struct tcp *tcp, struct conn *c)
 {
 	struct segment s = {.seq = bare_seq(c)};
 
-	send_segment(tcp, c, &s, (struct iovec){0});
+	if (!send_segment(tcp, c, &s, (struct iovec){0}))
+		tcp->hold = 1;
 }
 
 void conn_send_syn_ack(struct tcp *tcp, struct conn *c)
