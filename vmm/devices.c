@@ -103,7 +103,7 @@ static int create_disk(struct devices *d, const char *text)
 {
 	struct disk *disk = &d->disk[d->n_disks++];
 	struct disk_option option;
-	struct virtio_blk_params blk = {.mem = &d->machine->mem, .queue_size = 256};
+	struct virtio_blk_params blk = {.mem = &d->machine->mem, .queue_size = 512};
 	int r = disk_option_parse(text, &option);
 
 	if (r == 0)
