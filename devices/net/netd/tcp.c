@@ -294,7 +294,6 @@ unsigned tcp_fill(struct tcp *tcp, struct pollfd *fds, unsigned max, int hold, i
 		fds[n] = (struct pollfd){.fd = c->fd, .events = events};
 		tcp->polled[n++] = c;
 	}
-	tcp->n_polled = n;
 	if (first != UINT64_MAX) {
 		uint64_t left = first > tcp->now_ms ? first - tcp->now_ms : 0;
 

@@ -75,7 +75,7 @@ struct tcp {
 	uint64_t now_ms;
 	uint64_t key;
 	uint8_t hold;
-	unsigned n_conns, n_polled;
+	unsigned n_conns;
 	unsigned first;      /* whose turn it is when a port has room again */
 	uint64_t reclaim_ms; /* before it nobody has been stalled for long */
 	struct conn *bucket[TCP_BUCKETS];
