@@ -29,11 +29,21 @@ uint32_t conn_window(const struct conn *c)
 	return c->scaled ? free >> TCP_SCALE << TCP_SCALE : free;
 }
 
-static int send_segment(struct tcp *tcp, struct conn *c, struct segment *s, struct iovec data)
+/* When the port has no room for more, nothing else goes out in this turn but what cannot wait. */
+static void transmit(struct tcp *tcp, struct segment *s, struct iovec data)
 {
 	uint8_t head[SEGMENT_HEAD_MAX];
 	struct iovec v[2] = {{head, 0}, data};
 	struct net_hdr hdr;
+
+	s->len = (uint32_t)data.iov_len;
+	v[0].iov_len = segment_head(head, s, &hdr);
+	if (!tcp->params.send(tcp->params.arg, &hdr, v, data.iov_len ? 2 : 1))
+		tcp->hold = 1;
+}
+
+static void send_segment(struct tcp *tcp, struct conn *c, struct segment *s, struct iovec data)
+{
 	uint32_t window = conn_window(c);
 
 	s->flow = c->flow;
@@ -45,10 +55,8 @@ static int send_segment(struct tcp *tcp, struct conn *c, struct segment *s, stru
 		window = window > 65535 ? 65535 : window;
 	c->rcv_adv = c->rcv_nxt + window;
 	s->window = (uint16_t)(c->scaled && !(s->flags & TCP_SYN) ? window >> TCP_SCALE : window);
-	s->len = (uint32_t)data.iov_len;
 	c->ack_due = 0;
-	v[0].iov_len = segment_head(head, s, &hdr);
-	return tcp->params.send(tcp->params.arg, &hdr, v, data.iov_len ? 2 : 1);
+	transmit(tcp, s, data);
 }
 
 /* For a segment without data: one from beyond its window a guest does not look at. */
@@ -63,8 +71,7 @@ void conn_send_ack(struct tcp *tcp, struct conn *c)
 {
 	struct segment s = {.seq = bare_seq(c)};
 
-	if (!send_segment(tcp, c, &s, (struct iovec){0}))
-		tcp->hold = 1;
+	send_segment(tcp, c, &s, (struct iovec){0});
 }
 
 void conn_send_syn_ack(struct tcp *tcp, struct conn *c)
@@ -91,10 +98,7 @@ void conn_reset(struct tcp *tcp, struct conn *c)
 
 void tcp_refuse(struct tcp *tcp, const struct segment *s)
 {
-	uint8_t head[SEGMENT_HEAD_MAX];
 	struct segment rst = {.flow = s->flow, .flags = TCP_RST};
-	struct iovec v = {head, 0};
-	struct net_hdr hdr;
 
 	memcpy(rst.mac, s->mac, sizeof(rst.mac));
 	if (s->flags & TCP_ACK) {
@@ -103,8 +107,7 @@ void tcp_refuse(struct tcp *tcp, const struct segment *s)
 		rst.flags |= TCP_ACK;
 		rst.ack = s->seq + s->len + !!(s->flags & TCP_SYN) + !!(s->flags & TCP_FIN);
 	}
-	v.iov_len = segment_head(head, &rst, &hdr);
-	tcp->params.send(tcp->params.arg, &hdr, &v, 1);
+	transmit(tcp, &rst, (struct iovec){0});
 }
 
 /* Runs while something is sent and not acknowledged, or waits for a window (RFC 9293 §3.8.6.1). */
@@ -141,8 +144,8 @@ static int next_segment(const struct conn *c, uint32_t *off, uint32_t *n, int *f
 	return *n > 0 || *fin;
 }
 
-/* Sends @n bytes from @off of the ring on. Whether the port takes more. */
-static int send_data(struct tcp *tcp, struct conn *c, uint32_t off, uint32_t n, int fin)
+/* Sends @n bytes from @off of the ring on. */
+static void send_data(struct tcp *tcp, struct conn *c, uint32_t off, uint32_t n, int fin)
 {
 	struct segment s = {.seq = c->una + off};
 	struct iovec data = {0};
@@ -158,7 +161,7 @@ static int send_data(struct tcp *tcp, struct conn *c, uint32_t off, uint32_t n, 
 	c->nxt = s.seq + (uint32_t)data.iov_len + (uint32_t)fin;
 	if (seq_diff(c->nxt, c->max) > 0)
 		c->max = c->nxt;
-	return send_segment(tcp, c, &s, data);
+	send_segment(tcp, c, &s, data);
 }
 
 void conn_push(struct tcp *tcp, struct conn *c)
@@ -169,8 +172,7 @@ void conn_push(struct tcp *tcp, struct conn *c)
 	if (c->state != CONN_OPEN)
 		return;
 	while (!tcp->hold && next_segment(c, &off, &n, &fin))
-		if (!send_data(tcp, c, off, n, fin))
-			tcp->hold = 1;
+		send_data(tcp, c, off, n, fin);
 	if (!c->timer_ms)
 		conn_set_timer(tcp, c);
 }
@@ -189,9 +191,8 @@ void conn_timer(struct tcp *tcp, struct conn *c)
 	c->nxt = c->una;
 	c->recover = c->max;
 	/* A byte beyond a closed window makes the guest tell its window again. */
-	if (c->wnd == 0 &&
-	    !send_data(tcp, c, 0, c->to_guest.len > 0, c->to_guest.len == 0 && c->eof))
-		tcp->hold = 1;
+	if (c->wnd == 0)
+		send_data(tcp, c, 0, c->to_guest.len > 0, c->to_guest.len == 0 && c->eof);
 	conn_set_timer(tcp, c);
 	conn_push(tcp, c);
 }
