@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "devices/net/csum.h"
 #include "devices/net/netd/backlog.h"
+#include "devices/net/netd/clock.h"
 #include "devices/net/netd/hello.h"
 #include "devices/net/netd/nat.h"
 #include "devices/net/netd/switch.h"
@@ -56,14 +56,6 @@ struct hub {
 	struct iovec v[SEND_BATCH];
 	uint8_t in[BATCH][NET_FRAME_MAX];
 };
-
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- ports ----------------------------------------------------------------------------------- */
 

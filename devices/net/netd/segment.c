@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "devices/net/csum.h"
+#include "devices/net/netd/be.h"
 #include "devices/net/netd/nat.h"
 
 #define ETH_IPV4  0x0800u
@@ -23,28 +24,6 @@
 #define HOPS      64u
 
 enum { OPTION_END, OPTION_NOP, OPTION_MSS, OPTION_SCALE };
-
-static uint32_t get16(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 8 | p[1];
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return get16(p) << 16 | get16(p + 2);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
 
 /* The running sum of what TCP's checksum covers besides the segment (RFC 9293 §3.1). */
 static uint64_t pseudo_header(const struct flow *flow, uint32_t len)

@@ -15,9 +15,9 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "devices/net/netd/clock.h"
 #include "devices/net/netd/nat.h"
 #include "devices/net/netd/tcp_conn.h"
 
@@ -27,14 +27,6 @@
 #define DEFAULT_MSS   536u /* RFC 9293 §3.7.1 */
 #define DEFAULT_MTU   1500u
 #define MSS_MIN       48u
-
-static uint64_t clock_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- the table ------------------------------------------------------------------------------- */
 

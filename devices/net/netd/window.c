@@ -8,23 +8,13 @@
 #include "devices/net/netd/window.h"
 
 #include "devices/net/net.h"
+#include "devices/net/netd/be.h"
 
 #define WINDOW_MAX 65535u
 #define SPARE_MAX  64u
 #define TCP_LEN    20u
 #define TCP_WINDOW 14u /* offsets in the TCP header (RFC 9293 §3.1) */
 #define TCP_CSUM   16u
-
-static uint32_t get16(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 8 | p[1];
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
 
 /* Length of the IP header if a whole TCP header follows it, else 0. */
 static size_t ip_len(const uint8_t *frame, size_t len)
