@@ -130,7 +130,7 @@ $(OUT)/skiff-netd: $(addprefix $(OBJ)/,devices/net/netd/main.o $(NETD) devices/n
 
 $(OUT)/skiff-image: $(addprefix $(OBJ)/,loader/image/main.o $(IMAGE) $(BLOCK) \
 		loader/image_store.o $(addprefix vmm/,command.o companion.o iov.o jail.o json_out.o log.o \
-		loop.o nearest.o patience.o size.o))
+		loop.o nearest.o patience.o size.o xdg.o))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LINK) -o $@ $^ -luring -lz -ldeflate -lzstd $(IMAGE_LIBS)
 

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #include "vmm/log.h"
+#include "vmm/xdg.h"
 
 #define RECORD_MAX 4096
 #define TMP_NAME   ".new" /* in names/; made and renamed under the lock */
@@ -28,26 +28,13 @@
 
 int image_store_home(const char *what, char *path, size_t size)
 {
-	const char *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-	const struct passwd *user;
-	int n;
+	int r = xdg_path(XDG_DATA, what, path, size);
 
-	if (data && data[0] == '/') { /* others are to be ignored (XDG base directories) */
-		n = snprintf(path, size, "%s/skiff/%s", data, what);
-	} else {
-		if (!home || home[0] != '/') {
-			user = getpwuid(getuid());
-			home = user ? user->pw_dir : NULL;
-		}
-		if (!home || home[0] != '/')
-			return log_fail(-ENOENT,
-					"image: cannot tell where your files are: set HOME or "
-					"XDG_DATA_HOME");
-		n = snprintf(path, size, "%s/.local/share/skiff/%s", home, what);
-	}
-	if (n < 0 || (size_t)n >= size)
-		return log_fail(-ENAMETOOLONG,
-				"image: the path of your data directory is too long");
+	if (r == -ENOENT)
+		return log_fail(r, "image: cannot tell where your files are: set HOME or "
+				   "XDG_DATA_HOME");
+	if (r < 0)
+		return log_fail(r, "image: the path of your data directory is too long");
 	return 0;
 }
 
@@ -105,28 +92,14 @@ static int failed(struct image_store *s, const char *what)
 
 /* --- opening --------------------------------------------------------------------------------- */
 
-/* 0700 is what the XDG base directory specification wants of all of them. */
 int image_store_make_dirs(const char *path)
 {
-	char part[PATH_MAX];
-	size_t n = strlen(path);
+	int r = xdg_make_dirs(path);
 
-	if (n >= sizeof(part))
-		return log_fail(-ENAMETOOLONG, "image: %s: is too long a path", path);
-	for (size_t i = 1; i <= n; i++) {
-		if (path[i] != '/' && path[i] != '\0')
-			continue;
-		memcpy(part, path, i);
-		part[i] = '\0';
-		if (mkdir(part, 0700) && errno != EEXIST) {
-			int r = -errno;
-
-			return log_fail(r,
-					"image: cannot make %s: %s: set XDG_DATA_HOME to where you "
-					"may write",
-					part, strerror(-r));
-		}
-	}
+	if (r < 0)
+		return log_fail(
+			r, "image: cannot make %s: %s: set XDG_DATA_HOME to where you may write",
+			path, strerror(-r));
 	return 0;
 }
 

@@ -16,6 +16,7 @@
 
 #include "loader/image_store.h"
 #include "vmm/log.h"
+#include "vmm/xdg.h"
 
 /* A line being read. */
 struct reader {
@@ -246,20 +247,6 @@ int catalogue_url(const struct catalogue_entry *e, const char *word, char out[CA
 
 /* --- files ----------------------------------------------------------------------------------- */
 
-int catalogue_config_path(const char *what, char *path, size_t size)
-{
-	const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
-	int n;
-
-	if (config && config[0] == '/')
-		n = snprintf(path, size, "%s/skiff/%s", config, what);
-	else if (home && home[0] == '/')
-		n = snprintf(path, size, "%s/.config/skiff/%s", home, what);
-	else
-		return -ENOENT;
-	return n >= 0 && (size_t)n < size ? 0 : -ENAMETOOLONG;
-}
-
 /* The user's own entries, if there are any. */
 static int load_own(struct catalogue *c)
 {
@@ -268,7 +255,7 @@ static int load_own(struct catalogue *c)
 	ssize_t n = 0;
 	int fd, r;
 
-	if (catalogue_config_path("catalogue", path, sizeof(path)))
+	if (xdg_path(XDG_CONFIG, "catalogue", path, sizeof(path)))
 		return 0;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)

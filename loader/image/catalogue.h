@@ -52,9 +52,6 @@ const struct catalogue_entry *catalogue_find(const struct catalogue *c, const ch
  */
 int catalogue_url(const struct catalogue_entry *e, const char *word, char out[CATALOGUE_URL_MAX]);
 
-/* $XDG_CONFIG_HOME/skiff/@what (`~/.config` by default). 0 or -errno, silent. */
-int catalogue_config_path(const char *what, char *path, size_t size);
-
 /* The file that is built in. */
 extern const char catalogue_text[], catalogue_text_end[];
 

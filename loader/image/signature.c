@@ -19,6 +19,7 @@
 
 #include "loader/image/catalogue.h"
 #include "vmm/log.h"
+#include "vmm/xdg.h"
 
 #define SIGNED_MAX (1u << 20)
 #define WORDS_MAX  4096 /* of gpgv's */
@@ -36,7 +37,7 @@ int signature_keyring(const char *name, char *path, size_t size)
 		return access(path, R_OK) ? -ENOENT : 0;
 	}
 	snprintf(within, sizeof(within), "keyrings/%s", name);
-	if (catalogue_config_path(within, path, size) == 0 && access(path, R_OK) == 0)
+	if (xdg_path(XDG_CONFIG, within, path, size) == 0 && access(path, R_OK) == 0)
 		return 0;
 	snprintf(path, size, "/usr/share/keyrings/%s", name);
 	return access(path, R_OK) ? -ENOENT : 0;

@@ -45,6 +45,7 @@ int scratch_home_make(void **state)
 	setenv("HOME", home, 1);
 	setenv("XDG_DATA_HOME", scratch_home_path("data"), 1);
 	setenv("XDG_CONFIG_HOME", scratch_home_path("config"), 1);
+	setenv("XDG_CACHE_HOME", scratch_home_path("cache"), 1);
 	for (size_t i = 0; i < sizeof(proxies) / sizeof(proxies[0]); i++)
 		unsetenv(proxies[i]);
 	return 0;

@@ -5,8 +5,9 @@
 #include <stddef.h>
 
 /*
- * A home directory for a test: HOME, XDG_DATA_HOME (data/ in it) and XDG_CONFIG_HOME (config/)
- * point into it, and no proxy is set. Both return 0, as cmocka wants of setup and teardown.
+ * A home directory for a test: HOME, XDG_DATA_HOME (data/ in it), XDG_CONFIG_HOME (config/) and
+ * XDG_CACHE_HOME (cache/) point into it, and no proxy is set. Both return 0, as cmocka wants of
+ * setup and teardown.
  */
 int scratch_home_make(void **state);
 int scratch_home_remove(void **state);
