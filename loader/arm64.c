@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "loader/decompress.h"
+#include "loader/kernel_cache.h"
 #include "loader/le.h"
 #include "vmm/log.h"
 
@@ -154,11 +155,38 @@ static int unpack_failed(const struct file *f, int r)
 	return log_fail(r, "kernel %s: is corrupt or cut short; fetch or build it again", f->path);
 }
 
-/* The compressed Image is the @len bytes of the file from @off on. */
-static int load_packed(const struct file *f, uint64_t off, size_t len, struct mem *mem,
-		       struct image *img)
+/* Unpacks those bytes of the file into zeroed RAM. 0 or -errno, said. */
+static int unpack(const struct file *f, uint64_t off, size_t len, struct kernel_cache *cache,
+		  uint8_t *ram, size_t ram_len, size_t *got)
 {
 	struct file_bytes packed;
+	int r;
+
+	if (kernel_cache_get(cache, f, off, len, ram, ram_len, got) == 0) {
+		if (arm64_probe(ram, *got))
+			return 0;
+		memset(ram, 0, *got); /* no kernel any more: as good as none */
+	}
+	r = file_slurp(f, off, len, &packed);
+	if (r < 0)
+		return r;
+	r = decompress(packed.data, packed.len, ram, ram_len, got);
+	file_free(&packed);
+	if (r < 0)
+		return unpack_failed(f, r);
+	if (!arm64_probe(ram, *got))
+		return log_fail(-EINVAL,
+				"kernel %s: is compressed, but not an arm64 Image inside; give a "
+				"kernel for arm64",
+				f->path);
+	kernel_cache_put(cache, f, off, len, ram, *got);
+	return 0;
+}
+
+/* The compressed Image is the @len bytes of the file from @off on. */
+static int load_packed(const struct file *f, uint64_t off, size_t len, struct kernel_cache *cache,
+		       struct mem *mem, struct image *img)
+{
 	uint64_t ram_len, size;
 	size_t got, text;
 	gpa_t base;
@@ -167,18 +195,9 @@ static int load_packed(const struct file *f, uint64_t off, size_t len, struct me
 
 	if (ram == NULL)
 		return log_fail(-EINVAL, "kernel %s: the guest has no RAM for it", f->path);
-	r = file_slurp(f, off, len, &packed);
+	r = unpack(f, off, len, cache, ram, ram_len, &got);
 	if (r < 0)
 		return r;
-	r = decompress(packed.data, packed.len, ram, ram_len, &got);
-	file_free(&packed);
-	if (r < 0)
-		return unpack_failed(f, r);
-	if (!arm64_probe(ram, got))
-		return log_fail(-EINVAL,
-				"kernel %s: is compressed, but not an arm64 Image inside; give a "
-				"kernel for arm64",
-				f->path);
 	r = read_header(f, ram, base, ram_len, img);
 	if (r < 0)
 		return r;
@@ -196,8 +215,8 @@ static int load_packed(const struct file *f, uint64_t off, size_t len, struct me
 	return 0;
 }
 
-int arm64_load(const struct file *f, const uint8_t *head, size_t head_len, struct mem *mem,
-	       struct image *img)
+int arm64_load(const struct file *f, const uint8_t *head, size_t head_len,
+	       const struct load_params *p, struct mem *mem, struct image *img)
 {
 	uint32_t off, len;
 
@@ -205,7 +224,7 @@ int arm64_load(const struct file *f, const uint8_t *head, size_t head_len, struc
 	if (arm64_probe(head, head_len))
 		return load_raw(f, head, head_len, mem, img);
 	if (!arm64_probe_zboot(head, head_len))
-		return load_packed(f, 0, f->size, mem, img);
+		return load_packed(f, 0, f->size, p->cache, mem, img);
 	off = le32_get(head + ZBOOT_PAYLOAD_OFF);
 	len = le32_get(head + ZBOOT_PAYLOAD_LEN);
 	if (len == 0 || off > f->size || len > f->size - off)
@@ -213,5 +232,5 @@ int arm64_load(const struct file *f, const uint8_t *head, size_t head_len, struc
 				"kernel %s: has its payload outside the file; it is cut short: "
 				"fetch or build it again",
 				f->path);
-	return load_packed(f, off, len, mem, img);
+	return load_packed(f, off, len, p->cache, mem, img);
 }

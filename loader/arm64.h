@@ -19,7 +19,7 @@ int arm64_probe_zboot(const uint8_t *head, size_t head_len);
  * zboot image, whose first @head_len bytes are @head, to the start of the first RAM region
  * (Documentation/arch/arm64/booting.rst, "Call the kernel image"). 0, or -errno; says why.
  */
-int arm64_load(const struct file *f, const uint8_t *head, size_t head_len, struct mem *mem,
-	       struct image *img);
+int arm64_load(const struct file *f, const uint8_t *head, size_t head_len,
+	       const struct load_params *p, struct mem *mem, struct image *img);
 
 #endif

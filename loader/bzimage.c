@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "loader/kernel_cache.h"
 #include "loader/le.h"
 #include "loader/unpack.h"
 #include "vmm/log.h"
@@ -213,12 +214,39 @@ static uint64_t choose_distance(const struct setup *s, const struct load_params 
 	return pick(s, p, 0, room / s->align * s->align);
 }
 
+/* 0; -ENOTSUP or another error with *@why set and nothing said; or one that was said, without. */
+static int unpack(const struct file *f, const struct setup *s, struct kernel_cache *cache,
+		  struct unpack *u, const char **why)
+{
+	struct file_bytes payload = {0};
+	uint8_t *file = u->ram + unpack_file_at(u);
+	int r;
+
+	r = kernel_cache_get(cache, f, s->payload_off, s->payload_len, file, unpack_file_max(u),
+			     &u->file_len);
+	/* One that is no kernel any more is as good as none. */
+	if (r == 0 && unpack_settle(u, why) == 0)
+		return 0;
+	*why = NULL;
+	r = file_slurp(f, s->payload_off, s->payload_len, &payload);
+	if (r < 0)
+		return r;
+	r = unpack_payload(u, payload.data, payload.len, why);
+	file_free(&payload);
+	if (r < 0)
+		return r;
+	kernel_cache_put(cache, f, s->payload_off, s->payload_len, file, u->file_len);
+	r = unpack_settle(u, why);
+	if (r < 0)
+		kernel_cache_forget(cache);
+	return r;
+}
+
 /* The payload is unpacked here. -ENOTSUP with *@why set, and nothing said, if it cannot be. */
 static int load_direct(const struct file *f, const struct setup *s, const struct load_params *p,
 		       struct mem *mem, struct image *img, const char **why)
 {
 	struct unpack u = {.link_base = s->pref, .relocate = wants_kaslr(s, p)};
-	struct file_bytes payload = {0};
 	uint64_t base, lead = UNPACK_LEAD;
 	int r;
 
@@ -235,15 +263,11 @@ static int load_direct(const struct file *f, const struct setup *s, const struct
 	u.end = lead + s->init_size;
 	if (u.relocate)
 		u.distance = choose_distance(s, p);
-	r = file_slurp(f, s->payload_off, s->payload_len, &payload);
-	if (r < 0)
-		return r;
-	r = unpack_kernel(&u, payload.data, payload.len, why);
-	file_free(&payload);
-	if (r == -ENOTSUP)
-		return r;
-	if (r < 0)
+	r = unpack(f, s, p->cache, &u, why);
+	if (r < 0 && r != -ENOTSUP && *why)
 		return log_fail(r, "kernel %s: %s", f->path, *why);
+	if (r < 0)
+		return r;
 	img->entry = base - lead + u.entry;
 	img->start = base;
 	img->end = base + s->init_size;

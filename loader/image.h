@@ -43,12 +43,15 @@ enum image_mode {
 	IMAGE_BZIMAGE, /* the guest's own decompressor runs */
 };
 
+struct kernel_cache;
+
 struct load_params {
 	const char *path;     /* for messages */
 	enum image_arch arch; /* what the machine is; a kernel for another one is refused */
 	enum image_mode mode;
 	int kaslr;           /* choose random bases (no `nokaslr` on the command line) */
 	uint64_t initrd_len; /* room that a random base leaves for the initrd; 0 without one */
+	struct kernel_cache *cache; /* of unpacked kernels; NULL: none is kept */
 	/* Random 64-bit numbers; getrandom() in the program, a fixed sequence in tests. */
 	uint64_t (*random)(void *arg);
 	void *random_arg;

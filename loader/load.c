@@ -97,8 +97,8 @@ static int load_x86_64(const struct file *f, const uint8_t *head, size_t len,
 	return not_a_kernel(f, head, len);
 }
 
-static int load_arm64(const struct file *f, const uint8_t *head, size_t len, struct mem *mem,
-		      struct image *img)
+static int load_arm64(const struct file *f, const uint8_t *head, size_t len,
+		      const struct load_params *p, struct mem *mem, struct image *img)
 {
 	if (bzimage_probe(head, len))
 		return log_fail(-EINVAL,
@@ -111,7 +111,7 @@ static int load_arm64(const struct file *f, const uint8_t *head, size_t len, str
 				f->path);
 	if (arm64_probe(head, len) || arm64_probe_zboot(head, len) ||
 	    decompress_probe(head, len) != DECOMPRESS_UNKNOWN)
-		return arm64_load(f, head, len, mem, img);
+		return arm64_load(f, head, len, p, mem, img);
 	return not_a_kernel(f, head, len);
 }
 
@@ -132,6 +132,6 @@ int load_kernel(int fd, const struct load_params *p, struct mem *mem, struct ima
 	if (f.size > KERNEL_FILE_MAX)
 		return not_a_kernel(&f, head, len);
 	if (p->arch == IMAGE_ARCH_ARM64)
-		return load_arm64(&f, head, len, mem, img);
+		return load_arm64(&f, head, len, p, mem, img);
 	return load_x86_64(&f, head, len, p, mem, img);
 }

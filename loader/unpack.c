@@ -38,12 +38,22 @@ static int fail(int r, const char **why, const char *reason)
 	return r;
 }
 
-/* Unpacks the file, so that with the usual lead its segments lie where they belong. */
-static int inflate_payload(struct settle *s, const uint8_t *payload, size_t len, const char **why)
+/* With the usual lead, its segments then lie where they belong. */
+size_t unpack_file_at(const struct unpack *u)
 {
-	struct unpack *u = s->u;
+	return u->base >= UNPACK_LEAD ? u->base - UNPACK_LEAD : u->base;
+}
+
+size_t unpack_file_max(const struct unpack *u)
+{
+	return u->end - u->base;
+}
+
+int unpack_payload(struct unpack *u, const uint8_t *payload, size_t len, const char **why)
+{
+	uint8_t *out = u->ram + unpack_file_at(u);
 	enum decompress_format format;
-	size_t want, got;
+	size_t want;
 	int r;
 
 	if (len <= SIZE_TRAILER)
@@ -52,20 +62,20 @@ static int inflate_payload(struct settle *s, const uint8_t *payload, size_t len,
 	format = decompress_probe(payload, len);
 	if (format == DECOMPRESS_UNKNOWN || format == DECOMPRESS_LZO)
 		return fail(-ENOTSUP, why, "has a payload in a format that is not unpacked here");
-	if (want < ELF_HEADER_LEN || want > u->end - u->base)
+	if (want < ELF_HEADER_LEN || want > unpack_file_max(u))
 		return fail(-EBADMSG, why, "has a payload that is too large for its init_size");
-	s->out = u->base >= UNPACK_LEAD ? u->base - UNPACK_LEAD : u->base;
-	s->dirty = s->out + want;
 	if (format != DECOMPRESS_GZIP)
 		len -= SIZE_TRAILER;
-	r = decompress(payload, len, u->ram + s->out, want, &got);
+	r = decompress(payload, len, out, want, &u->file_len);
+	if (r == 0 && u->file_len == want)
+		return 0;
+	memset(out, 0, want);
 	if (r == -ENOMEM)
 		return fail(r, why, "has a payload that takes too much memory to unpack");
-	if (r < 0 || got != want)
-		return fail(-EBADMSG, why, "has a corrupt payload; fetch or build it again");
-	s->out_len = got;
-	return 0;
+	return fail(-EBADMSG, why, "has a corrupt payload; fetch or build it again");
 }
+
+/* --- settling -------------------------------------------------------------------------------- */
 
 static int read_elf(struct settle *s, const char **why)
 {
@@ -203,13 +213,11 @@ static void wipe_rest(const struct settle *s)
 		memset(s->u->ram + at, 0, s->dirty - at);
 }
 
-static int settle(struct settle *s, const uint8_t *payload, size_t len, const char **why)
+static int settle(struct settle *s, const char **why)
 {
 	int r;
 
-	r = inflate_payload(s, payload, len, why);
-	if (r == 0)
-		r = read_elf(s, why);
+	r = read_elf(s, why);
 	if (r < 0)
 		return r;
 	slide_to_base(s);
@@ -233,17 +241,20 @@ static int settle(struct settle *s, const uint8_t *payload, size_t len, const ch
 	return r;
 }
 
-int unpack_kernel(struct unpack *u, const uint8_t *payload, size_t len, const char **why)
+int unpack_settle(struct unpack *u, const char **why)
 {
 	struct settle *s = calloc(1, sizeof(*s));
-	int r;
+	size_t out = unpack_file_at(u);
+	int r = -ENOMEM;
 
-	if (s == NULL)
-		return fail(-ENOMEM, why, "cannot be unpacked: there is no memory");
-	s->u = u;
-	r = settle(s, payload, len, why);
+	*why = "cannot be unpacked: there is no memory";
+	if (s) {
+		*s = (struct settle){
+			.u = u, .out = out, .out_len = u->file_len, .dirty = out + u->file_len};
+		r = settle(s, why);
+	}
 	if (r < 0)
-		memset(u->ram, 0, s->dirty);
+		memset(u->ram, 0, s ? s->dirty : out + u->file_len);
 	free(s);
 	return r;
 }

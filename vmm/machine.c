@@ -18,6 +18,7 @@
 #include "loader/load.h"
 #include "vmm/boot_status.h"
 #include "vmm/console.h"
+#include "vmm/container_of.h"
 #include "vmm/devices.h"
 #include "vmm/ending.h"
 #include "vmm/irqchip.h"
@@ -112,6 +113,7 @@ static int load_files(struct machine *m)
 		.mode = m->config->kernel_entry,
 		.kaslr = !cmdline_has_word(machine_cmdline(m), "nokaslr"),
 		.initrd_len = 0,
+		.cache = &m->kernels,
 		.random = random_u64,
 	};
 	uint64_t start = machine_now_ns(), start_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
@@ -131,6 +133,29 @@ static int load_files(struct machine *m)
 	m->load_ns = machine_now_ns() - start;
 	m->load_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - start_cpu;
 	return r;
+}
+
+static void kernel_synced(struct op *op, int res)
+{
+	struct machine *m = container_of(op, struct machine, kernel_sync);
+
+	m->kernel_syncing = 0;
+	if (res < 0)
+		kernel_cache_forget(&m->kernels);
+	else
+		kernel_cache_name(&m->kernels);
+}
+
+/* A kernel that was unpacked is kept for the next boot, once it is on the disk; the guest runs. */
+static void keep_kernel(struct machine *m)
+{
+	if (m->kernels.new_fd < 0 || m->kernel_syncing)
+		return;
+	loop_lock(m->loop);
+	m->kernel_syncing = 1;
+	m->kernel_sync.fn = kernel_synced;
+	loop_fdatasync(m->loop, &m->kernel_sync, m->kernels.new_fd);
+	loop_unlock(m->loop);
 }
 
 static int create_memory(struct machine *m)
@@ -206,6 +231,7 @@ int machine_create(struct machine *m, const struct config *config, uint64_t star
 	m->start_ns = start_ns;
 	m->kvm.fd = m->kvm.vm_fd = -1;
 	m->kernel_fd = config->kernel_fd;
+	kernel_cache_open(&m->kernels, NULL, clock_ns(CLOCK_REALTIME));
 	m->initrd_fd = config->initrd_fd;
 	m->vcpu_env = (struct vcpu_env){&m->pio, &m->mmio, NULL, on_vcpu_event, m};
 	if (config->uuid)
@@ -240,8 +266,10 @@ int machine_create(struct machine *m, const struct config *config, uint64_t star
 		r = create_devices(m);
 	if (r == 0)
 		r = create_vm(m);
-	if (r == 0)
+	if (r == 0) {
+		keep_kernel(m);
 		warn_if_emulated();
+	}
 	return r;
 }
 
@@ -255,8 +283,12 @@ void machine_destroy(struct machine *m)
 	devices_destroy(m->devices);
 	arch_destroy_devices(m);
 	irqchip_destroy(m->irqchip);
+	/* A guest that ended sooner than that shall find its kernel the next time. */
+	while (m->kernel_syncing)
+		loop_run_once(m->loop);
 	loop_destroy(m->loop);
 	kvm_close(&m->kvm);
+	kernel_cache_close(&m->kernels);
 	mem_destroy(&m->mem);
 	if (m->kernel_fd >= 0)
 		close(m->kernel_fd);
@@ -304,7 +336,11 @@ static int reboot(struct machine *m)
 					strerror(errno));
 	m->end = MACHINE_RUNNING;
 	r = load_files(m);
-	return r == 0 ? create_vm(m) : r;
+	if (r == 0)
+		r = create_vm(m);
+	if (r == 0)
+		keep_kernel(m);
+	return r;
 }
 
 enum machine_end machine_run(struct machine *m)

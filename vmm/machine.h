@@ -6,9 +6,11 @@
 
 #include "loader/cmdline.h"
 #include "loader/image.h"
+#include "loader/kernel_cache.h"
 #include "vmm/bus.h"
 #include "vmm/config.h"
 #include "vmm/kvm.h"
+#include "vmm/loop.h"
 #include "vmm/mem.h"
 #include "vmm/vcpu.h"
 
@@ -28,7 +30,6 @@ enum machine_end {
 
 struct ending;
 struct irqchip;
-struct loop;
 struct platform;
 struct terminal;
 struct devices;
@@ -51,6 +52,9 @@ struct machine {
 	int kernel_fd, initrd_fd;
 	struct cmdline cmdline;
 	struct image image;
+	struct kernel_cache kernels; /* that were unpacked before */
+	struct op kernel_sync;       /* makes the one that is added to them durable */
+	int kernel_syncing;
 	gpa_t initrd;
 	uint64_t initrd_len;
 	uint8_t uuid[16];     /* what the guest is told it is; stays over reboots */

@@ -93,6 +93,9 @@ static int cmd_run(int argc, char **argv)
 			return EXIT_OK;
 		}
 	}
+	/* A file that may not grow (ulimit -f) is a write that fails, and not the end of a machine.
+	 */
+	signal(SIGXFSZ, SIG_IGN);
 	if (config_parse(argc, argv, &config) < 0 || launch_prepare(&config, start_ns, &launch) < 0)
 		return EXIT_USAGE;
 	if (machine_create(&m, launch_config(launch), start_ns) == 0 &&

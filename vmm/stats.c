@@ -114,7 +114,8 @@ void stats_print(const struct machine *m)
 	print_time("first_run", m, m->first_run_ns);
 	print_time("first_byte", m, m->first_byte_ns);
 	print_time("end", m, now);
-	fprintf(stderr, " (of these, loading files %.1f)\n", (double)m->load_ns / 1e6);
+	fprintf(stderr, " (of these, loading files %.1f%s)\n", (double)m->load_ns / 1e6,
+		m->kernels.used ? ", the kernel as it was unpacked before" : "");
 	loop_get_stats(m->loop, &loop);
 	fprintf(stderr,
 		"stats: loop turns=%" PRIu64 " entries=%" PRIu64 " enters=%" PRIu64

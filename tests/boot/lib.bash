@@ -12,6 +12,7 @@ quiet='console=ttyS0 quiet panic=-1'
 VM_SECONDS=300	# far more than any machine takes, on a busy host too
 n=0
 log=/dev/null status=0
+export XDG_CACHE_HOME=$PWD/build/boot-cache	# not in the home of who runs the tests
 
 report() {	# STATUS NAME
 	n=$((n + 1))
