@@ -16,6 +16,12 @@ struct pci_host_params;
 
 extern const enum image_arch arch_image;  /* the kernels that run here */
 extern const char arch_default_cmdline[]; /* where the user gives no --append */
+/*
+ * The part of it that goes before an image's own command line, too: it spares a kernel work at boot
+ * that has no use in a machine like this and takes nothing away later. A word of the image's or the
+ * user's wins over it.
+ */
+extern const char arch_quick_words[];
 
 /* RAM of @size bytes, laid around the machine's holes. The number of ranges. */
 unsigned arch_mem_ranges(uint64_t size, struct mem_range out[MEM_REGIONS_MAX]);

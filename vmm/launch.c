@@ -262,8 +262,9 @@ static int asks_for_messages(const struct cmdline *c)
 }
 
 /*
- * The image's own command line, and what the user adds to it. Where nobody sees the console until
- * the login prompt, `quiet`: half of all exits of a boot carry its messages, which dmesg has, too.
+ * The image's own command line behind ours, and what the user adds to it. Where nobody sees the
+ * console until the login prompt, `quiet`: half of all exits of a boot carry its messages, which
+ * dmesg has, too.
  */
 static int set_up_cmdline(struct launch *l, const struct image_boot *boot)
 {
@@ -272,9 +273,11 @@ static int set_up_cmdline(struct launch *l, const struct image_boot *boot)
 	int r = 0;
 
 	if (boot)
-		r = cmdline_append(&l->cmdline, boot->cmdline);
+		r = cmdline_append(&l->cmdline, arch_quick_words);
 	else if (!more)
 		more = arch_default_cmdline;
+	if (r == 0 && boot)
+		r = cmdline_append(&l->cmdline, boot->cmdline);
 	if (r == 0 && more)
 		r = cmdline_append(&l->cmdline, more);
 	if (r == 0 && boot && boot_status_will_hold(&l->status, l->config.console) &&
