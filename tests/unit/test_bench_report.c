@@ -25,6 +25,11 @@ static void measured(const char *load, enum place_kind place, double first, doub
 	figures_add(f, second);
 }
 
+static void spent(const char *load, enum spent_kind kind, double a_second)
+{
+	figures_add(&b.spent[load_find(load) - loads][PLACE_VM][kind], a_second);
+}
+
 static int make_bench(void **state)
 {
 	(void)state;
@@ -51,6 +56,10 @@ static int make_bench(void **state)
 	measured("mutex", PLACE_VM, 1, 1);
 	measured("tcp-send", PLACE_HOST, 20000, 20000);
 	measured("tcp-send", PLACE_CONTAINER, 20000, 20000);
+	spent("cpu", SPENT_GUEST, 981.5);
+	spent("cpu", SPENT_VCPU, 12);
+	spent("cpu", SPENT_OTHERS, 0);
+	spent("cpu", SPENT_EXITS, 675);
 	return 0;
 }
 
@@ -69,6 +78,8 @@ static void test_table(void **state)
 		"  cpu         a \"fast\" one??\n",
 		"  versions    fio: fio-3.33\n",
 		"  guest       /boot/vmlinuz\n",
+		"sysbench cpu    VM (skiff)     98.2%      1.2%     0.0%        -           -         -        -        -\n",
+		"(Exits: root alone may read KVM's counters, in /sys/kernel/debug/kvm.)\n",
 	};
 	char *text = NULL;
 	size_t size;
@@ -83,6 +94,23 @@ static void test_table(void **state)
 		assert_non_null(strstr(text, lines[i]));
 	}
 	assert_null(strstr(text, "fio 4K"));
+	assert_null(strstr(text, "sysbench mutex  VM"));
+	free(text);
+}
+
+static void test_table_with_exits(void **state)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	(void)state;
+	assert_non_null(f);
+	b.has_exits = 1;
+	table_print(&b, f);
+	fclose(f);
+	assert_non_null(strstr(text, "     98.2%      1.2%     0.0%      675           0  "));
+	assert_null(strstr(text, "root alone"));
 	free(text);
 }
 
@@ -96,7 +124,7 @@ static void test_json(void **state)
 {
 	char path[] = "/tmp/test_bench_report.XXXXXX";
 	int fd = mkstemp(path);
-	json_t *root, *results, *cpu, *tcp;
+	json_t *root, *results, *cpu, *tcp, *of;
 
 	(void)state;
 	assert_true(fd >= 0);
@@ -115,6 +143,11 @@ static void test_json(void **state)
 	assert_string_equal(json_string_value(json_object_get(cpu, "name")), "cpu");
 	assert_true(number(cpu, "places", "vm", "median") == 970);
 	assert_true(number(cpu, "places", "container", "max") == 1020);
+	of = json_object_get(json_object_get(json_object_get(cpu, "places"), "vm"), "a_second");
+	assert_true(json_number_value(json_object_get(of, "guest_ms")) == 981.5);
+	assert_null(json_object_get(of, "exits")); /* nobody could read them */
+	assert_null(json_object_get(json_object_get(json_object_get(cpu, "places"), "host"),
+				    "a_second"));
 	assert_int_equal(json_array_size(json_object_get(
 				 json_object_get(json_object_get(cpu, "places"), "host"), "runs")),
 			 2);
@@ -133,6 +166,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_table, make_bench),
+		cmocka_unit_test_setup(test_table_with_exits, make_bench),
 		cmocka_unit_test_setup(test_json, make_bench),
 	};
 

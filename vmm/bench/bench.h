@@ -10,6 +10,7 @@
 #include "vmm/bench/figures.h"
 #include "vmm/bench/loads.h"
 #include "vmm/bench/options.h"
+#include "vmm/bench/spent.h"
 
 /*
  * One bench: what is asked for, what was made for it, and what came out. The working directory
@@ -28,6 +29,9 @@ struct bench {
 	pid_t server;
 	struct environment environment;
 	struct figures results[LOADS_MAX][PLACE_KINDS];
+	/* Of those that are machines: each kind a second of the load's time. */
+	struct figures spent[LOADS_MAX][PLACE_KINDS][SPENT_KINDS];
+	int has_exits;
 	char titles[PLACE_KINDS][32]; /* as the table heads them */
 	int failed;                   /* something has no figure */
 };

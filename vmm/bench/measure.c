@@ -64,11 +64,22 @@ int measure_choose_runtime(struct bench *b)
 	return r;
 }
 
+static void add_spent(struct bench *b, unsigned load, unsigned kind, const struct spent *was,
+		      const struct spent *is)
+{
+	double seconds = (double)(is->ns - was->ns) / 1e9;
+
+	for (unsigned i = 0; i < SPENT_KINDS; i++)
+		figures_add(&b->spent[load][kind][i], (is->v[i] - was->v[i]) / seconds);
+	b->has_exits |= is->has_exits;
+}
+
 /* One load in one place. Only -ECANCELED comes back. */
 static int one(struct round *round, unsigned load, unsigned kind)
 {
 	struct place *p = &round->places[kind];
 	struct bench *b = round->b;
+	struct spent was, is;
 	double figure;
 	int r = 0;
 
@@ -76,8 +87,14 @@ static int one(struct round *round, unsigned load, unsigned kind)
 		      b->titles[kind], loads[load].title);
 	if (p->pid == 0)
 		r = place_start(p);
+	if (r == 0 && place_is_machine(kind))
+		spent_read(p->pid, &was);
 	if (r == 0)
 		r = place_run(p, &loads[load], &figure);
+	if (r == 0 && place_is_machine(kind)) {
+		spent_read(p->pid, &is);
+		add_spent(b, load, kind, &was, &is);
+	}
 	progress_clear();
 	if (r == 0)
 		figures_add(&b->results[load][kind], figure);

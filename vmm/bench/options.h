@@ -12,6 +12,11 @@ enum place_kind { PLACE_HOST, PLACE_CONTAINER, PLACE_VM, PLACE_QEMU, PLACE_KINDS
 /* Their names on the command line and in JSON. */
 extern const char *const place_names[PLACE_KINDS];
 
+static inline int place_is_machine(unsigned place)
+{
+	return place == PLACE_VM || place == PLACE_QEMU;
+}
+
 struct bench_options {
 	unsigned runs, seconds, cpus;
 	unsigned size_mib; /* of the files that loads read and write */

@@ -32,6 +32,23 @@ static json_t *places(const struct bench *b)
 	return list;
 }
 
+/* What a machine's second went to, medians. */
+static json_t *spent(const struct bench *b, const struct figures *f)
+{
+	static const char *const keys[SPENT_KINDS] = {
+		[SPENT_GUEST] = "guest_ms",   [SPENT_VCPU] = "vcpu_ms",
+		[SPENT_OTHERS] = "others_ms", [SPENT_EXITS] = "exits",
+		[SPENT_IRQ] = "irq_exits",    [SPENT_IO] = "io_exits",
+		[SPENT_MMIO] = "mmio_exits",  [SPENT_HALT] = "halt_exits",
+	};
+	json_t *object = json_object();
+
+	for (unsigned i = 0; i < SPENT_KINDS; i++)
+		if (f[i].n > 0 && (i < SPENT_EXITS || b->has_exits))
+			json_object_set_new(object, keys[i], json_real(figures_median(&f[i])));
+	return object;
+}
+
 static json_t *in_place(const struct figures *f)
 {
 	json_t *runs = json_array();
@@ -89,11 +106,16 @@ static json_t *command(const struct bench *b, const struct load *load)
 static json_t *result(const struct bench *b, unsigned load)
 {
 	const struct figures *f = b->results[load];
-	json_t *in = json_object();
+	json_t *in = json_object(), *of;
 
-	for (unsigned p = 0; p < PLACE_KINDS; p++)
-		if (bench_has_place(b, p))
-			json_object_set_new(in, place_names[p], in_place(&f[p]));
+	for (unsigned p = 0; p < PLACE_KINDS; p++) {
+		if (!bench_has_place(b, p))
+			continue;
+		of = in_place(&f[p]);
+		if (place_is_machine(p))
+			json_object_set_new(of, "a_second", spent(b, b->spent[load][p]));
+		json_object_set_new(in, place_names[p], of);
+	}
 	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "name", loads[load].name, "title",
 			 loads[load].title, "unit", loads[load].unit, "better",
 			 loads[load].less_is_better ? "less" : "more", "command",

@@ -121,6 +121,63 @@ static void print_environment(const struct bench *b, FILE *out)
 	fputc('\n', out);
 }
 
+/* --- what the machines' time went to ---------------------------------------------------------- */
+
+static const struct {
+	enum spent_kind kind;
+	int is_time;
+	const char *title;
+} columns[] = {
+	{SPENT_GUEST, 1, "in guest"}, {SPENT_VCPU, 1, "at exits"},  {SPENT_OTHERS, 1, "others"},
+	{SPENT_EXITS, 0, "exits"},    {SPENT_IRQ, 0, "interrupts"}, {SPENT_IO, 0, "port I/O"},
+	{SPENT_MMIO, 0, "MMIO"},      {SPENT_HALT, 0, "halts"},
+};
+
+#define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
+
+static int column_width(size_t i)
+{
+	int title = (int)strlen(columns[i].title);
+
+	return title > 7 ? title : 7;
+}
+
+static void print_spent_row(const struct bench *b, FILE *out, unsigned load, unsigned place,
+			    int width)
+{
+	const struct figures *f = b->spent[load][place];
+
+	fprintf(out, "%-*s %-10s", width, loads[load].title, b->titles[place]);
+	for (size_t i = 0; i < N_COLUMNS; i++) {
+		double v = figures_median(&f[columns[i].kind]);
+
+		if (columns[i].is_time) /* milliseconds a second */
+			fprintf(out, "  %*.1f%%", column_width(i) - 1, v / 10);
+		else if (b->has_exits)
+			fprintf(out, "  %*.0f", column_width(i), v);
+		else
+			fprintf(out, "  %*s", column_width(i), "-");
+	}
+	fputc('\n', out);
+}
+
+static void print_spent(const struct bench *b, FILE *out, int width)
+{
+	fputs("\nWhere the machines' processor time went, of one CPU's, and their exits a second:\n",
+	      out);
+	fprintf(out, "%-*s %-10s", width, "", "");
+	for (size_t i = 0; i < N_COLUMNS; i++)
+		fprintf(out, "  %*s", column_width(i), columns[i].title);
+	fputc('\n', out);
+	for (unsigned load = 0; load < n_loads; load++)
+		for (unsigned p = 0; p < PLACE_KINDS; p++)
+			if (bench_has_load(b, load) && bench_has_place(b, p) &&
+			    place_is_machine(p) && b->spent[load][p][SPENT_GUEST].n > 0)
+				print_spent_row(b, out, load, p, width);
+	if (!b->has_exits)
+		fputs("(Exits: root alone may read KVM's counters, in " SPENT_COUNTERS ".)\n", out);
+}
+
 void table_print(const struct bench *b, FILE *out)
 {
 	int width = 0;
@@ -138,4 +195,6 @@ void table_print(const struct bench *b, FILE *out)
 			b->o.runs);
 	else
 		fputs("\nOne run: of the spread nothing is known.\n", out);
+	if (bench_has_place(b, PLACE_VM) || bench_has_place(b, PLACE_QEMU))
+		print_spent(b, out, width);
 }
