@@ -32,6 +32,8 @@
 /* Zeroes are looked for by so many bytes: smaller holes cost more system calls than they save. */
 #define BLOCK      (64u << 10)
 
+#define HUGE_PAGE  (2u << 20)
+
 /* So many bytes are what the ID has a checksum of. */
 #define CHECKED    (16u << 10)
 
@@ -117,6 +119,18 @@ void kernel_cache_close(struct kernel_cache *c)
 
 /* --- reading --------------------------------------------------------------------------------- */
 
+/*
+ * Writes to each huge page in [@from, @to), which is zeroes. What a guest reads before it writes to
+ * it would be the page of zeroes that all share, and then be made of small pages.
+ */
+static void touch(uint8_t *from, uint8_t *to)
+{
+	uintptr_t first = ((uintptr_t)from + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+
+	for (uintptr_t at = first; at < (uintptr_t)to; at += HUGE_PAGE)
+		*(volatile uint8_t *)at = 0;
+}
+
 /* Reads all that is not a hole. */
 static int read_sparse(int fd, uint8_t *dst, off_t size)
 {
@@ -124,7 +138,10 @@ static int read_sparse(int fd, uint8_t *dst, off_t size)
 		int r;
 
 		at = lseek(fd, end, SEEK_DATA);
-		if (at >= size || (at < 0 && errno == ENXIO)) /* a hole to the end */
+		if (at < 0 && errno == ENXIO) /* a hole to the end */
+			at = size;
+		touch(dst + end, dst + (at < 0 ? end : at < size ? at : size));
+		if (at >= size)
 			return 0;
 		end = at < 0 ? -1 : lseek(fd, at, SEEK_HOLE);
 		if (end < 0)
