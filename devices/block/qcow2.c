@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "devices/block/lock.h"
 #include "devices/block/qcow2_count.h"
 #include "devices/block/qcow2_image.h"
 #include "devices/block/raw.h"
@@ -34,10 +35,6 @@
 static int open_file(struct qcow2 *q, const struct qcow2_params *p, struct stat *st)
 {
 	int flags = (p->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, mode;
-	struct flock lock = {
-		.l_type = p->read_only ? F_RDLCK : F_WRLCK,
-		.l_whence = SEEK_SET,
-	};
 
 	if (!p->has_fd)
 		q->fd = open(q->path, flags);
@@ -54,14 +51,7 @@ static int open_file(struct qcow2 *q, const struct qcow2_params *p, struct stat 
 		return log_fail(-EINVAL, "disk: %s: a qcow2 image is a regular file", q->path);
 	if (fcntl(q->fd, F_SETFL, 0))
 		return log_fail(-errno, "disk: %s: cannot set it up: %s", q->path, strerror(errno));
-	if (p->no_lock || fcntl(q->fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
-		return log_fail(-EBUSY,
-				"disk: %s: in use by another program: stop that one, or make the "
-				"disk read-only in both",
-				q->path);
-	return log_fail(-errno, "disk: %s: cannot lock: %s", q->path, strerror(errno));
+	return p->no_lock ? 0 : lock_image(q->fd, !p->read_only, "disk", q->path);
 }
 
 /* A table of @used bytes in @len bytes of memory; the end of the file may come first. */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "devices/block/lock.h"
 #include "devices/block/qcow2.h"
 #include "devices/block/qcow2_count.h"
 #include "vmm/log.h"
@@ -124,7 +125,6 @@ static int check(struct checker *c, int fd, const struct stat *st, const char *p
 
 int qcow2_check(const char *path, struct qcow2_check *out)
 {
-	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
 	struct checker c = {.out = out};
 	struct stat st;
 	int fd, r;
@@ -135,9 +135,9 @@ int qcow2_check(const char *path, struct qcow2_check *out)
 		return log_fail(-errno, "disk: %s: cannot open: %s", path, strerror(errno));
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		r = log_fail(-EINVAL, "disk: %s: a qcow2 image is a regular file", path);
-	else if (fcntl(fd, F_OFD_SETLK, &lock))
-		r = log_fail(-EBUSY, "disk: %s: in use by another program: stop that one", path);
 	else
+		r = lock_image(fd, 0, "disk", path);
+	if (r == 0)
 		r = check(&c, fd, &st, path);
 	qcow2_count_free(&c.count);
 	free(c.reftable);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "devices/block/lock.h"
 #include "devices/block/qcow2.h"
 #include "devices/block/qcow2_count.h"
 #include "vmm/log.h"
@@ -155,10 +156,6 @@ int qcow2_create(const struct qcow2_creation *what)
 
 static int open_image(const char *path, int flags, struct qcow2_header *h, uint64_t *file_size)
 {
-	struct flock lock = {
-		.l_type = flags == O_RDWR ? F_WRLCK : F_RDLCK,
-		.l_whence = SEEK_SET,
-	};
 	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), r;
 	struct stat st;
 
@@ -168,12 +165,10 @@ static int open_image(const char *path, int flags, struct qcow2_header *h, uint6
 		r = log_fail(-EINVAL, "disk: %s: a qcow2 image is a regular file", path);
 		goto out_close;
 	}
-	if (flags == O_RDWR && fcntl(fd, F_OFD_SETLK, &lock)) {
-		r = log_fail(-EBUSY, "disk: %s: in use by another program: stop that one", path);
-		goto out_close;
-	}
 	*file_size = (uint64_t)st.st_size;
-	r = qcow2_header_read(h, fd, *file_size, path);
+	r = flags == O_RDWR ? lock_image(fd, 1, "disk", path) : 0;
+	if (r == 0)
+		r = qcow2_header_read(h, fd, *file_size, path);
 	if (r == 0)
 		return fd;
 out_close:

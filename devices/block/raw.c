@@ -3,7 +3,7 @@
  * Opens and closes raw disks: what the file is, how large, whose, and what its file system can
  * do. Runs at start-up and on the loop's thread at close; requests are raw_io.c's.
  *
- * System calls: openat, fstat, fcntl (flags, lock), statx, ioctl(BLK*), fallocate (one probe),
+ * System calls: openat, fstat, fcntl (flags), statx, ioctl(BLK*), fallocate (one probe),
  * mmap.
  */
 #include "devices/block/raw.h"
@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "devices/block/lock.h"
 #include "devices/block/raw_io.h"
 #include "vmm/container_of.h"
 #include "vmm/log.h"
@@ -57,23 +58,6 @@ static int check_mode(const struct raw *raw)
 		return log_fail(-EACCES, "disk: %s: its descriptor is not open for %s", raw->path,
 				raw->blk.read_only ? "reading" : "writing");
 	return 0;
-}
-
-static int lock_image(const struct raw *raw)
-{
-	struct flock lock = {
-		.l_type = raw->blk.read_only ? F_RDLCK : F_WRLCK,
-		.l_whence = SEEK_SET,
-	};
-
-	if (fcntl(raw->fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
-		return log_fail(-EBUSY,
-				"disk: %s: in use by another program: stop that one, or make the "
-				"disk read-only in both",
-				raw->path);
-	return log_fail(-errno, "disk: %s: cannot lock: %s", raw->path, strerror(errno));
 }
 
 /* Size and blocks of a block device. */
@@ -218,7 +202,7 @@ static int examine(struct raw *raw, const struct raw_params *p)
 	if (fcntl(raw->fd, F_SETFL, p->direct ? O_DIRECT : 0))
 		return log_fail(-errno, "disk: %s: cannot set it up: %s", raw->path,
 				strerror(errno));
-	r = p->no_lock ? 0 : lock_image(raw);
+	r = p->no_lock ? 0 : lock_image(raw->fd, !p->read_only, "disk", raw->path);
 	if (r < 0)
 		return r;
 	r = S_ISBLK(st.st_mode) ? ask_device(raw) : ask_file(raw, &st);

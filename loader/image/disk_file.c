@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "devices/block/lock.h"
 #include "devices/block/qcow2.h"
 #include "loader/image/options.h"
 #include "loader/image/units.h"
@@ -396,31 +397,37 @@ void disk_file_check_help(void)
 
 /* --- resize ---------------------------------------------------------------------------------- */
 
+static int grow_raw(int fd, const struct stat *st, const char *file, uint64_t size)
+{
+	if (looks_like_qcow2(fd))
+		return log_fail(-ENOTSUP,
+				"image resize: %s: begins like a qcow2 file: give --format qcow2",
+				file);
+	if (size < (uint64_t)st->st_size)
+		return log_fail(-ENOTSUP,
+				"image resize: %s: has %lld bytes, which is more than %" PRIu64
+				": it can only become larger",
+				file, (long long)st->st_size, size);
+	if (ftruncate(fd, (off_t)size) || fsync(fd))
+		return log_fail(-errno,
+				"image resize: %s: cannot make it %" PRIu64 " bytes long: %s", file,
+				size, strerror(errno));
+	return 0;
+}
+
 static int resize_raw(const char *file, uint64_t size)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	int fd = open(file, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), r = 0;
+	int fd = open(file, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), r;
 	struct stat st;
 
 	if (fd < 0)
 		return log_fail(-errno, "image resize: %s: cannot open: %s", file, strerror(errno));
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		r = log_fail(-ENOTSUP, "image resize: %s: is not a regular file", file);
-	else if (fcntl(fd, F_OFD_SETLK, &lock))
-		r = log_fail(-EBUSY, "image resize: %s: in use by another program: stop that one",
-			     file);
-	else if (looks_like_qcow2(fd))
-		r = log_fail(-ENOTSUP,
-			     "image resize: %s: begins like a qcow2 file: give --format qcow2",
-			     file);
-	else if (size < (uint64_t)st.st_size)
-		r = log_fail(-ENOTSUP,
-			     "image resize: %s: has %lld bytes, which is more than %" PRIu64
-			     ": it can only become larger",
-			     file, (long long)st.st_size, size);
-	else if (ftruncate(fd, (off_t)size) || fsync(fd))
-		r = log_fail(-errno, "image resize: %s: cannot make it %" PRIu64 " bytes long: %s",
-			     file, size, strerror(errno));
+	else
+		r = lock_image(fd, 1, "image resize", file);
+	if (r == 0)
+		r = grow_raw(fd, &st, file, size);
 	close(fd);
 	return r;
 }

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef DEVICES_BLOCK_LOCK_H
+#define DEVICES_BLOCK_LOCK_H
+
+/*
+ * Locks the image that is open as @fd, for @writing or else for reading, until its last descriptor
+ * is closed (fcntl, F_OFD_SETLK): 0; -EBUSY if another program has it, also after a moment, or
+ * -errno, after one sentence that begins with @who and @path.
+ */
+int lock_image(int fd, int writing, const char *who, const char *path);
+
+#endif
