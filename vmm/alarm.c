@@ -7,15 +7,13 @@
 #include <time.h>
 
 #include "vmm/alarm.h"
+#include "vmm/clock.h"
 #include "vmm/container_of.h"
 
 int64_t alarm_wall_clock_ns(void *arg)
 {
-	struct timespec ts;
-
 	(void)arg;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+	return (int64_t)clock_ns(CLOCK_REALTIME);
 }
 
 /* A timer that runs is cut short first; its completion comes back here. */

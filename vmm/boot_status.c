@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "vmm/clock.h"
 #include "vmm/container_of.h"
 #include "vmm/log.h"
 #include "vmm/terminal.h"
@@ -22,14 +22,6 @@
 #define PROMPT_LINES 3 /* what getty says: the system's name, an empty line, the prompt */
 #define NARROW       40u
 #define KEYS         "   (Enter: console, Ctrl-] x: end)"
-
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static double seconds(uint64_t from_ns, uint64_t to_ns)
 {
@@ -167,7 +159,7 @@ static void draw(struct boot_status *s)
 		return;
 	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col > 1)
 		columns = ws.ws_col - 1u;
-	boot_status_compose(s, now(), columns, text, sizeof(text));
+	boot_status_compose(s, clock_now_ns(), columns, text, sizeof(text));
 	n = snprintf(line, sizeof(line), "\r%s\33[K\r", text);
 	put(line, (size_t)n);
 	s->shown = 1;
@@ -208,7 +200,7 @@ void boot_status_doing(struct boot_status *s, const char *what)
 
 void boot_status_reached(struct boot_status *s, enum boot_stage stage)
 {
-	boot_watch_reached(&s->watch, stage, now());
+	boot_watch_reached(&s->watch, stage, clock_now_ns());
 }
 
 /* --- with the guest -------------------------------------------------------------------------- */
@@ -226,15 +218,15 @@ static void let_go(struct boot_status *s, unsigned lines)
 static void say_ready(struct boot_status *s)
 {
 	boot_status_clear(s);
-	log_line(LOG_INFO, "%s: ready after %.1f s%s%s", s->name, seconds(s->start_ns, now()),
-		 s->hint[0] ? ": " : "", s->hint);
+	log_line(LOG_INFO, "%s: ready after %.1f s%s%s", s->name,
+		 seconds(s->start_ns, clock_now_ns()), s->hint[0] ? ": " : "", s->hint);
 }
 
 static void on_seen(void *arg, const uint8_t *bytes, size_t len)
 {
 	struct boot_status *s = arg;
 
-	if (!boot_watch_bytes(&s->watch, bytes, len, now()) || !s->held)
+	if (!boot_watch_bytes(&s->watch, bytes, len, clock_now_ns()) || !s->held)
 		return;
 	if (s->watch.trouble[0]) {
 		boot_status_clear(s);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "vmm/boot_status.h"
+#include "vmm/clock.h"
 #include "vmm/config.h"
 #include "vmm/console.h"
 #include "vmm/loop.h"
@@ -60,7 +61,7 @@ void console_output(struct machine *m)
 	if (!m->console)
 		return; /* the machine has ended; a device still empties its queue */
 	if (!m->first_byte_ns)
-		m->first_byte_ns = machine_now_ns();
+		m->first_byte_ns = clock_now_ns();
 	terminal_output(m->console);
 }
 

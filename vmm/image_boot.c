@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "loader/image/boot.h"
+#include "vmm/clock.h"
 #include "vmm/companion.h"
 #include "vmm/log.h"
 
@@ -258,28 +259,20 @@ static int start(const struct image_boot_params *p, const struct image_boot *b, 
 	return r;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000ll + ts.tv_nsec / 1000000;
-}
-
 /* All that comes before the pipe's end, as a string: 0, -ETIMEDOUT, -EMSGSIZE, -errno. */
 static int read_report(int fd, char *text, size_t size, unsigned seconds)
 {
-	int64_t end = now_ms() + seconds * 1000ll, left;
+	uint64_t end = clock_now_ns() + (uint64_t)seconds * CLOCK_NS_A_SECOND, now;
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
 	size_t len = 0;
 	ssize_t n;
 
 	for (;;) {
 		text[len] = '\0';
-		left = end - now_ms();
-		if (left <= 0)
+		now = clock_now_ns();
+		if (now >= end)
 			return -ETIMEDOUT;
-		if (poll(&pfd, 1, (int)left) <= 0)
+		if (poll(&pfd, 1, (int)((end - now) / CLOCK_NS_A_MS) + 1) <= 0)
 			continue;
 		if (len == size - 1)
 			return -EMSGSIZE;

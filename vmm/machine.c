@@ -17,6 +17,7 @@
 #include "arch/host.h"
 #include "loader/load.h"
 #include "vmm/boot_status.h"
+#include "vmm/clock.h"
 #include "vmm/console.h"
 #include "vmm/container_of.h"
 #include "vmm/devices.h"
@@ -29,19 +30,6 @@
 #include "vmm/uuid.h"
 
 #define LOOP_ENTRIES 256
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-uint64_t machine_now_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
-}
 
 const char *machine_cmdline(const struct machine *m)
 {
@@ -116,7 +104,7 @@ static int load_files(struct machine *m)
 		.cache = &m->kernels,
 		.random = random_u64,
 	};
-	uint64_t start = machine_now_ns(), start_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	uint64_t start = clock_now_ns(), start_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	int r;
 
 	if (m->initrd_fd >= 0) {
@@ -130,7 +118,7 @@ static int load_files(struct machine *m)
 	if (r == 0 && m->initrd_fd >= 0)
 		r = load_initrd(m->initrd_fd, m->config->initrd, &m->image, &m->mem,
 				arch_initrd_floor(m), &m->initrd, &m->initrd_len);
-	m->load_ns = machine_now_ns() - start;
+	m->load_ns = clock_now_ns() - start;
 	m->load_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - start_cpu;
 	return r;
 }
@@ -305,7 +293,7 @@ static int run_once(struct machine *m)
 
 	m->boots++;
 	if (!m->first_run_ns)
-		m->first_run_ns = machine_now_ns();
+		m->first_run_ns = clock_now_ns();
 	if (m->config->boot)
 		boot_status_reached(m->config->boot, BOOT_ENTERED);
 	for (unsigned i = 0; i < m->n_vcpus && r == 0; i++)

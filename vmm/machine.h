@@ -83,7 +83,4 @@ void machine_end(struct machine *m, enum machine_end why);
 /* The kernel's command line. */
 const char *machine_cmdline(const struct machine *m);
 
-/* CLOCK_MONOTONIC in nanoseconds. */
-uint64_t machine_now_ns(void);
-
 #endif

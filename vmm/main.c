@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "vmm/check.h"
+#include "vmm/clock.h"
 #include "vmm/command.h"
 #include "vmm/companion.h"
 #include "vmm/config.h"
@@ -81,7 +82,7 @@ static int exit_status(enum machine_end end)
 
 static int cmd_run(int argc, char **argv)
 {
-	uint64_t start_ns = machine_now_ns();
+	uint64_t start_ns = clock_now_ns();
 	struct config config;
 	struct launch *launch;
 	struct machine m;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmm/clock.h"
 #include "vmm/devices.h"
 #include "vmm/kvm_stats.h"
 #include "vmm/loop.h"
@@ -105,7 +106,7 @@ static int read_pss(const struct mem *mem, uint64_t *guest, uint64_t *own)
 
 void stats_print(const struct machine *m)
 {
-	uint64_t now = machine_now_ns(), guest, own;
+	uint64_t now = clock_now_ns(), guest, own;
 	struct loop_stats loop;
 
 	print_kvm_exits(m);

@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "loader/image/units.h"
+#include "vmm/clock.h"
 
 #define DRAW_NS   200000000ull
 #define RATE_NS   1000000000ull
@@ -18,14 +18,6 @@
 #define BAR_MAX   40
 #define NAME_MIN  8
 #define SEPARATOR "  "
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* --- the line -------------------------------------------------------------------------------- */
 
@@ -181,7 +173,7 @@ void progress_from(struct progress *p, uint64_t done, uint64_t total)
 {
 	p->done = done;
 	p->total = total;
-	p->rated_ns = now_ns();
+	p->rated_ns = clock_now_ns();
 	p->rated_at = done;
 	draw(p, p->rated_ns);
 }
@@ -193,7 +185,7 @@ void progress_set(struct progress *p, uint64_t done)
 	p->done = done;
 	if (p->fd < 0)
 		return;
-	now = now_ns();
+	now = clock_now_ns();
 	look_at_rate(p, now);
 	if (now - p->drawn_ns >= DRAW_NS)
 		draw(p, now);
@@ -202,7 +194,7 @@ void progress_set(struct progress *p, uint64_t done)
 void progress_note(struct progress *p, const char *note)
 {
 	snprintf(p->note, sizeof(p->note), "%s", note);
-	draw(p, now_ns());
+	draw(p, clock_now_ns());
 }
 
 void progress_end(struct progress *p)

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmm/clock.h"
 #include "vmm/config.h"
 #include "vmm/machine.h"
 
@@ -41,7 +42,7 @@ static int run_one(int argc, char **argv)
 
 	if (config_parse(argc, argv, &config) < 0)
 		return 2;
-	r = machine_create(&m, &config, machine_now_ns());
+	r = machine_create(&m, &config, clock_now_ns());
 	figure[CREATED] = cpu_ms();
 	figure[LOADING] = (double)m.load_cpu_ns / 1e6;
 	figure[TOOK] = (double)m.load_ns / 1e6;

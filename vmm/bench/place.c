@@ -20,6 +20,7 @@
 #include "vmm/bench/container.h"
 #include "vmm/bench/guest.h"
 #include "vmm/bench/vm.h"
+#include "vmm/clock.h"
 #include "vmm/log.h"
 
 #define START_LIMIT_MS 180000 /* a boot on an emulated host */
@@ -100,10 +101,7 @@ static int take_line(struct place *p, char *line, size_t size)
 
 static int64_t now_ms(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)(clock_now_ns() / CLOCK_NS_A_MS);
 }
 
 /* Waits for bytes: 0, -EPIPE at the end, -ECANCELED, -ETIMEDOUT. */

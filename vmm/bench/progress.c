@@ -4,6 +4,7 @@
  * the same. One thread.
  */
 #include "vmm/bench/progress.h"
+#include "vmm/clock.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,16 +14,13 @@
 static struct {
 	int on;
 	unsigned steps, done;
-	time_t start;
+	uint64_t start;
 	char what[120];
 } line;
 
-static time_t now(void)
+static uint64_t now_seconds(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
+	return clock_now_ns() / CLOCK_NS_A_SECOND;
 }
 
 void progress_begin(unsigned steps)
@@ -30,7 +28,7 @@ void progress_begin(unsigned steps)
 	line.on = isatty(STDERR_FILENO);
 	line.steps = steps;
 	line.done = 0;
-	line.start = now();
+	line.start = now_seconds();
 }
 
 void progress_step(unsigned done, const char *fmt, ...)
@@ -46,7 +44,7 @@ void progress_step(unsigned done, const char *fmt, ...)
 
 void progress_draw(void)
 {
-	unsigned passed = (unsigned)(now() - line.start), all;
+	unsigned passed = (unsigned)(now_seconds() - line.start), all;
 
 	if (!line.on)
 		return;

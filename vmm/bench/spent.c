@@ -10,8 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "vmm/clock.h"
 
 #define CHILDREN_MAX 64
 
@@ -123,11 +124,7 @@ static void read_exits(pid_t pid, struct spent *s)
 
 void spent_read(pid_t pid, struct spent *s)
 {
-	struct timespec t;
-
-	*s = (struct spent){0};
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	s->ns = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+	*s = (struct spent){.ns = clock_now_ns()};
 	add_process(pid, 1, s);
 	add_children(pid, s);
 	read_exits(pid, s);

@@ -13,10 +13,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "devices/net/net.h"
 #include "devices/net/netd/window.h"
+#include "vmm/clock.h"
 #include "vmm/log.h"
 
 struct timer {
@@ -63,11 +63,8 @@ static void guest_error(const char *msg, void *opaque)
 
 static int64_t clock_get_ns(void *opaque)
 {
-	struct timespec now;
-
 	(void)opaque;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return (int64_t)clock_now_ns();
 }
 
 static void *timer_new(SlirpTimerId id, void *arg, void *opaque)
