@@ -6,6 +6,7 @@
  */
 #include "vmm/boot_status.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +142,8 @@ void boot_status_compose(const struct boot_status *s, uint64_t now_ns, unsigned 
 
 /* --- the line ------------------------------------------------------------------------------- */
 
+static volatile sig_atomic_t on_screen; /* s->shown, for a signal */
+
 static void put(const char *text, size_t len)
 {
 	/* Nobody can be told when the terminal is gone. */
@@ -163,6 +166,7 @@ static void draw(struct boot_status *s)
 	n = snprintf(line, sizeof(line), "\r%s\33[K\r", text);
 	put(line, (size_t)n);
 	s->shown = 1;
+	on_screen = 1;
 	log_over_status(1);
 }
 
@@ -172,7 +176,27 @@ void boot_status_clear(struct boot_status *s)
 		return;
 	put("\r\33[K", 4);
 	s->shown = 0;
+	on_screen = 0;
 	log_over_status(0);
+}
+
+/* Before the loop has them: a line that stayed would have the shell's prompt behind it. */
+static void on_signal(int sig)
+{
+	if (on_screen)
+		put("\r\33[K", 4);
+	raise(sig); /* has its own effect, once this has returned */
+}
+
+static void wipe_on_signals(void)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	const struct sigaction wipe = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+	struct sigaction was;
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (sigaction(signals[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL)
+			sigaction(signals[i], &wipe, NULL);
 }
 
 static int can_draw(void)
@@ -190,6 +214,8 @@ void boot_status_begin(struct boot_status *s, const char *name, uint64_t start_n
 		.start_ns = start_ns,
 		.line = (uint8_t)(!quiet && can_draw()),
 	};
+	if (s->line)
+		wipe_on_signals();
 }
 
 void boot_status_doing(struct boot_status *s, const char *what)

@@ -3,13 +3,16 @@
  * The status line of a machine that starts: its text, and, on a pseudo-terminal, how it and the
  * guest's console share the screen.
  */
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -192,10 +195,42 @@ static void test_a_message_takes_the_lines_place(void **state)
 	assert_non_null(strstr(screen, "\r\33[Kskiff: warning: disk: full"));
 }
 
+/* Ctrl-C while an image is being looked into: the shell's prompt comes on an empty line. */
+static void test_a_signal_takes_the_line_away(void **state)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), slave, wait_status;
+	char got[1024] = "";
+	size_t len;
+	pid_t child;
+
+	(void)state;
+	assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+	assert_true(slave >= 0);
+	setenv("TERM", "xterm", 1);
+	child = fork();
+	if (child == 0) {
+		dup2(slave, STDERR_FILENO);
+		boot_status_begin(&status, "jammy", 1, 0);
+		boot_status_doing(&status, "looking for the kernel");
+		raise(SIGINT);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &wait_status, 0), child);
+	assert_true(WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGINT);
+	len = (size_t)read(master, got, sizeof(got) - 1);
+	assert_true(len > 4 && len < sizeof(got));
+	assert_non_null(strstr(got, "looking for the kernel"));
+	assert_memory_equal(got + len - 4, "\r\33[K", 4);
+	close(slave);
+	close(master);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_a_signal_takes_the_line_away),
 		cmocka_unit_test_setup_teardown(test_until_login, tty_bench_up, down),
 		cmocka_unit_test_setup_teardown(test_key_shows_the_console, tty_bench_up, down),
 		cmocka_unit_test_setup_teardown(test_trouble_shows_the_console, tty_bench_up, down),
