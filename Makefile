@@ -4,9 +4,9 @@
 #   make run        boot a stock Debian kernel to a shell (installs and fetches what it needs)
 #   make test       lint, unit tests, fuzz smoke, boot tests (likewise)
 #   make fuzz       run every fuzz target for FUZZ_SECONDS each (default 60)
-#   make bench      boot, memory, density, disk and network beside QEMU's, as one report
-#   make bench-boot, bench-density, bench-io, bench-cloud (an image to its login), bench-qcow2
-#                   one part of it
+#   make bench      boot, memory, density, computing, disk and network beside QEMU's, as one report
+#   make bench-boot, bench-density, bench-cpu, bench-io, bench-cloud (an image to its login),
+#   bench-qcow2     one part of it
 #   make format     clang-format the tree
 #   make install PREFIX=/usr/local
 #   make clean
@@ -109,8 +109,8 @@ say = @printf '  %-5s %s\n' $(1) $(2)
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all install run test fuzz bench bench-boot bench-cloud bench-density bench-io bench-qcow2 \
-	format lint unit tsan boot clean deps
+.PHONY: all install run test fuzz bench bench-boot bench-cloud bench-cpu bench-density bench-io \
+	bench-qcow2 format lint unit tsan boot clean deps
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -254,7 +254,7 @@ bench:
 	$(SUB) all $(OUT)/bench-start
 	@tests/bench/all
 
-bench-boot bench-cloud bench-density bench-io bench-qcow2:
+bench-boot bench-cloud bench-cpu bench-density bench-io bench-qcow2:
 	@tests/deps build guest lab bench $(if $(SYSROOT),arm64)
 	$(SUB) all
 	@ARCH=$(ARCH) tests/bench/$(@:bench-%=%)

@@ -62,7 +62,8 @@ threads_between() {
 }
 
 # What vCPU 0 of the command did, by KVM's trace points, as a table: each kind of exit with its count
-# and the time until the guest ran again, and the guest's own time. (Time of a halt is waiting.)
+# and the time until the guest ran again, and the guest's own time. (Time of a halt is waiting.) The
+# trace itself stays in file $keep_trace, if that is set.
 profile_exits() {	# COMMAND...
 	local trace=/sys/kernel/tracing
 
@@ -99,5 +100,6 @@ profile_exits() {	# COMMAND...
 		printf "  %-16s %7s %8.0f ms\n", "in the guest", "", guest * 1000
 		for (r in n) printf "  %-16s %7d %8.0f ms\n", r, n[r], host[r] * 1000 | "sort -k 3 -nr"
 	}' $trace/trace
+	[ -z "${keep_trace-}" ] || cat $trace/trace >"$keep_trace"
 	: >$trace/trace
 }
