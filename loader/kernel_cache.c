@@ -209,15 +209,34 @@ static int is_id(const char *name)
 	return len < KERNEL_CACHE_ID_MAX && strspn(name, "0123456789abcdef-") == len;
 }
 
-/* A new file whose process is gone has no lock. */
-static void remove_left_over(const struct kernel_cache *c, const char *name)
+/*
+ * Opens the new file @path and locks it, if no process is writing it. A descriptor or -1. Whoever
+ * had the lock until now may have renamed or removed the file that was opened; then it is not
+ * locked.
+ */
+static int lock_new(const struct kernel_cache *c, const char *path, int flags)
 {
-	int fd = openat(c->dir_fd, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int fd =
+		openat(c->dir_fd, path, flags | O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	struct stat st, named;
+
+	if (fd < 0)
+		return -1;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    fstatat(c->dir_fd, path, &named, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == named.st_ino)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* A new file whose process is gone has no lock. */
+static void remove_left_over(const struct kernel_cache *c, const char *path)
+{
+	int fd = lock_new(c, path, 0);
 
 	if (fd < 0)
 		return;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		unlinkat(c->dir_fd, name, 0);
+	unlinkat(c->dir_fd, path, 0);
 	close(fd);
 }
 
@@ -267,21 +286,14 @@ static void close_new(struct kernel_cache *c)
 	c->new_fd = -1;
 }
 
-/* The file for a new one, if no other process is writing it. */
 static int open_new(const struct kernel_cache *c)
 {
-	struct stat st, named;
 	char path[NEW_MAX];
 	int fd;
 
 	path_of_new(c, path);
-	fd = openat(c->dir_fd, path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -1;
-	/* Whoever had the lock until now may have renamed or removed the file that was opened. */
-	if (flock(fd, LOCK_EX | LOCK_NB) || fstat(fd, &st) || !S_ISREG(st.st_mode) ||
-	    fstatat(c->dir_fd, path, &named, AT_SYMLINK_NOFOLLOW) || st.st_ino != named.st_ino ||
-	    ftruncate(fd, 0)) {
+	fd = lock_new(c, path, O_CREAT);
+	if (fd >= 0 && ftruncate(fd, 0)) {
 		close(fd);
 		return -1;
 	}

@@ -265,15 +265,15 @@ void machine_destroy(struct machine *m)
 {
 	if (m->vcpu)
 		destroy_vm(m);
+	/* A guest that ended sooner than this is done shall find its kernel the next time. */
+	while (m->kernel_syncing)
+		loop_run_once(m->loop);
 	console_destroy(m);
 	/* Both take turns of the loop: not once devices with ops under way are gone. */
 	ending_destroy(m->ending);
 	devices_destroy(m->devices);
 	arch_destroy_devices(m);
 	irqchip_destroy(m->irqchip);
-	/* A guest that ended sooner than that shall find its kernel the next time. */
-	while (m->kernel_syncing)
-		loop_run_once(m->loop);
 	loop_destroy(m->loop);
 	kvm_close(&m->kvm);
 	kernel_cache_close(&m->kernels);
