@@ -16,7 +16,7 @@
 #define TRIES    20
 #define PAUSE_NS 10000000
 
-int lock_image(int fd, int writing, const char *who, const char *path)
+int lock_image(int fd, int writing, const char *who, const char *path, const char *advice)
 {
 	struct flock lock = {
 		.l_type = writing ? F_WRLCK : F_RDLCK,
@@ -35,8 +35,6 @@ int lock_image(int fd, int writing, const char *who, const char *path)
 			return log_fail(-e, "%s: %s: cannot lock: %s", who, path, strerror(e));
 		nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
 	}
-	return log_fail(-EBUSY,
-			"%s: %s: in use by another program: stop that one, or make it read-only in "
-			"both",
-			who, path);
+	return log_fail(-EBUSY, "%s: %s: in use by another program: stop that one%s", who, path,
+			advice);
 }

@@ -3,7 +3,7 @@
  * Makes qcow2 images, tells what they are, makes them larger. For a command line: these functions
  * block and know no loop and no guest.
  *
- * System calls: openat, fcntl (lock), fstat, pread, pwrite, ftruncate, fsync, unlink.
+ * System calls: openat, fstat, pread, pwrite, ftruncate, fsync, unlink.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -166,7 +166,7 @@ static int open_image(const char *path, int flags, struct qcow2_header *h, uint6
 		goto out_close;
 	}
 	*file_size = (uint64_t)st.st_size;
-	r = flags == O_RDWR ? lock_image(fd, 1, "disk", path) : 0;
+	r = flags == O_RDWR ? lock_image(fd, 1, "disk", path, "") : 0;
 	if (r == 0)
 		r = qcow2_header_read(h, fd, *file_size, path);
 	if (r == 0)
