@@ -164,9 +164,9 @@ static void draw(struct boot_status *s)
 		columns = ws.ws_col - 1u;
 	boot_status_compose(s, clock_now_ns(), columns, text, sizeof(text));
 	n = snprintf(line, sizeof(line), "\r%s\33[K\r", text);
+	on_screen = 1;
 	put(line, (size_t)n);
 	s->shown = 1;
-	on_screen = 1;
 	log_over_status(1);
 }
 

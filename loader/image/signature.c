@@ -17,7 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "loader/image/catalogue.h"
 #include "vmm/log.h"
 #include "vmm/xdg.h"
 

@@ -211,6 +211,7 @@ static void test_a_signal_takes_the_line_away(void **state)
 	child = fork();
 	if (child == 0) {
 		dup2(slave, STDERR_FILENO);
+		signal(SIGINT, SIG_DFL);
 		boot_status_begin(&status, "jammy", 1, 0);
 		boot_status_doing(&status, "looking for the kernel");
 		raise(SIGINT);
