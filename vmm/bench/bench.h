@@ -31,7 +31,7 @@ struct bench {
 	struct figures results[LOADS_MAX][PLACE_KINDS];
 	/* Of those that are machines: each kind a second of the load's time. */
 	struct figures spent[LOADS_MAX][PLACE_KINDS][SPENT_KINDS];
-	int has_exits;
+	unsigned spent_has;           /* bit per kind */
 	char titles[PLACE_KINDS][32]; /* as the table heads them */
 	int failed;                   /* something has no figure */
 };

@@ -67,11 +67,12 @@ int measure_choose_runtime(struct bench *b)
 static void add_spent(struct bench *b, unsigned load, unsigned kind, const struct spent *was,
 		      const struct spent *is)
 {
-	double seconds = (double)(is->ns - was->ns) / 1e9;
+	double a_second[SPENT_KINDS];
 
+	spent_between(was, is, a_second);
 	for (unsigned i = 0; i < SPENT_KINDS; i++)
-		figures_add(&b->spent[load][kind][i], (is->v[i] - was->v[i]) / seconds);
-	b->has_exits |= is->has_exits;
+		figures_add(&b->spent[load][kind][i], a_second[i]);
+	b->spent_has |= is->has;
 }
 
 /* One load in one place. Only -ECANCELED comes back. */

@@ -44,7 +44,7 @@ static json_t *spent(const struct bench *b, const struct figures *f)
 	json_t *object = json_object();
 
 	for (unsigned i = 0; i < SPENT_KINDS; i++)
-		if (f[i].n > 0 && (i < SPENT_EXITS || b->has_exits))
+		if (f[i].n > 0 && (b->spent_has >> i & 1))
 			json_object_set_new(object, keys[i], json_real(figures_median(&f[i])));
 	return object;
 }

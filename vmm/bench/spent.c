@@ -31,80 +31,84 @@ static double field(const char *stat, unsigned n)
 	return at ? strtod(at, NULL) : 0;
 }
 
-static void add_thread(pid_t pid, const char *tid, int is_machine, struct spent *s)
+/* All of the time in file @path, and of that the guest's; 0 if it cannot be read. */
+static void read_stat(const char *path, double *total, double *guest)
 {
-	double ms = 1000.0 / (double)sysconf(_SC_CLK_TCK), guest, all;
-	char path[PATH_MAX], line[1024];
-	FILE *f;
+	double ms = 1000.0 / (double)sysconf(_SC_CLK_TCK);
+	char line[1024] = "";
+	FILE *f = fopen(path, "re");
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)pid, tid);
-	f = fopen(path, "re");
-	if (!f)
-		return;
-	if (fgets(line, sizeof(line), f)) {
-		guest = field(line, GUEST_TIME);
-		all = field(line, UTIME) + field(line, STIME); /* the guest's included */
-		s->v[SPENT_GUEST] += guest * ms;
-		s->v[is_machine && guest > 0 ? SPENT_VCPU : SPENT_OTHERS] += (all - guest) * ms;
-	}
-	fclose(f);
+	if (f && !fgets(line, sizeof(line), f))
+		line[0] = '\0';
+	if (f)
+		fclose(f);
+	*total = (field(line, UTIME) + field(line, STIME)) * ms;
+	*guest = field(line, GUEST_TIME) * ms;
 }
 
-static void add_process(pid_t pid, int is_machine, struct spent *s)
+static void read_threads(pid_t pid, struct spent *s)
 {
-	char path[64];
+	char path[PATH_MAX];
 	const struct dirent *e;
 	DIR *d;
 
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	d = opendir(path);
-	while (d && (e = readdir(d)))
-		if (e->d_name[0] != '.')
-			add_thread(pid, e->d_name, is_machine, s);
+	while (d && s->n < SPENT_THREADS_MAX && (e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/stat", (int)pid, e->d_name);
+		read_stat(path, &s->thread[s->n].total, &s->thread[s->n].guest);
+		s->thread[s->n++].tid = (pid_t)strtol(e->d_name, NULL, 10);
+	}
 	if (d)
 		closedir(d);
 }
 
-static void add_children(pid_t pid, struct spent *s)
+static void read_children(pid_t pid, struct spent *s)
 {
+	double total, guest;
 	char path[64];
 	int child;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
 	f = fopen(path, "re");
-	for (unsigned n = 0; f && n < CHILDREN_MAX && fscanf(f, "%d", &child) == 1; n++)
-		add_process(child, 0, s);
+	for (unsigned n = 0; f && n < CHILDREN_MAX && fscanf(f, "%d", &child) == 1; n++) {
+		snprintf(path, sizeof(path), "/proc/%d/stat", child);
+		read_stat(path, &total, &guest);
+		s->children += total;
+	}
 	if (f)
 		fclose(f);
 }
 
 /* --- exits ----------------------------------------------------------------------------------- */
 
-static const char *const counters[SPENT_KINDS] = {
-	[SPENT_EXITS] = "exits",     [SPENT_IRQ] = "irq_exits",   [SPENT_IO] = "io_exits",
-	[SPENT_MMIO] = "mmio_exits", [SPENT_HALT] = "halt_exits",
+/* Names on x86, or on arm64. */
+static const struct {
+	enum spent_kind kind;
+	const char *name;
+} counters[] = {
+	{SPENT_EXITS, "exits"},        {SPENT_IRQ, "irq_exits"},       {SPENT_IO, "io_exits"},
+	{SPENT_MMIO, "mmio_exits"},    {SPENT_MMIO, "mmio_exit_user"}, {SPENT_HALT, "halt_exits"},
+	{SPENT_HALT, "wfi_exit_stat"},
 };
 
-/* Those that an architecture has not stay 0. */
-static int read_counters(const char *machine, struct spent *s)
+static void read_counters(const char *machine, struct spent *s)
 {
 	char path[PATH_MAX];
-	int n = 0;
 
-	for (unsigned i = 0; i < SPENT_KINDS; i++) {
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
 		FILE *f;
 
-		if (!counters[i])
-			continue;
-		snprintf(path, sizeof(path), "%s/%s/%s", SPENT_COUNTERS, machine, counters[i]);
+		snprintf(path, sizeof(path), "%s/%s/%s", SPENT_COUNTERS, machine, counters[i].name);
 		f = fopen(path, "re");
-		if (f && fscanf(f, "%lf", &s->v[i]) == 1)
-			n++;
+		if (f && fscanf(f, "%lf", &s->exits[counters[i].kind]) == 1)
+			s->has |= 1u << counters[i].kind;
 		if (f)
 			fclose(f);
 	}
-	return n;
 }
 
 static void read_exits(pid_t pid, struct spent *s)
@@ -116,7 +120,7 @@ static void read_exits(pid_t pid, struct spent *s)
 		char *end;
 
 		if (strtol(e->d_name, &end, 10) == pid && *end == '-')
-			s->has_exits |= read_counters(e->d_name, s) > 0;
+			read_counters(e->d_name, s);
 	}
 	if (d)
 		closedir(d);
@@ -124,8 +128,44 @@ static void read_exits(pid_t pid, struct spent *s)
 
 void spent_read(pid_t pid, struct spent *s)
 {
-	*s = (struct spent){.ns = clock_now_ns()};
-	add_process(pid, 1, s);
-	add_children(pid, s);
+	char path[64];
+
+	*s = (struct spent){
+		.ns = clock_now_ns(),
+		.has = 1u << SPENT_GUEST | 1u << SPENT_VCPU | 1u << SPENT_OTHERS,
+	};
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	read_stat(path, &s->total, &s->guest);
+	read_threads(pid, s);
+	read_children(pid, s);
 	read_exits(pid, s);
+}
+
+/* --- the difference -------------------------------------------------------------------------- */
+
+/* Of thread @tid, outside of the guest. */
+static double outside(const struct spent *s, pid_t tid)
+{
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->thread[i].tid == tid)
+			return s->thread[i].total - s->thread[i].guest;
+	return 0;
+}
+
+void spent_between(const struct spent *was, const struct spent *is, double a_second[SPENT_KINDS])
+{
+	double seconds = (double)(is->ns - was->ns) / CLOCK_NS_A_SECOND;
+	double spent[SPENT_KINDS] = {0};
+
+	for (unsigned i = SPENT_EXITS; i < SPENT_KINDS; i++)
+		spent[i] = is->exits[i] - was->exits[i];
+	for (unsigned i = 0; i < is->n; i++)
+		if (is->thread[i].guest > 0)
+			spent[SPENT_VCPU] +=
+				outside(is, is->thread[i].tid) - outside(was, is->thread[i].tid);
+	spent[SPENT_GUEST] = is->guest - was->guest;
+	spent[SPENT_OTHERS] = is->total - was->total - spent[SPENT_GUEST] - spent[SPENT_VCPU] +
+			      is->children - was->children;
+	for (unsigned i = 0; i < SPENT_KINDS; i++)
+		a_second[i] = seconds > 0 && spent[i] > 0 ? spent[i] / seconds : 0;
 }

@@ -6,8 +6,8 @@
 #include <sys/types.h>
 
 /*
- * What a virtual machine's process has had since it was started: processor time, and exits by KVM's
- * own counters. The difference of two is what a load took.
+ * What a virtual machine spends: processor time, and exits by KVM's own counters. It is looked at
+ * twice; the difference is what a load took.
  */
 enum spent_kind {
 	SPENT_GUEST,  /* in the guest; milliseconds, as the next two */
@@ -21,16 +21,32 @@ enum spent_kind {
 	SPENT_KINDS,
 };
 
+#define SPENT_THREADS_MAX 256
+
+/* What was seen of a process; times in milliseconds since it was started. */
 struct spent {
-	uint64_t ns; /* CLOCK_MONOTONIC, when it was looked */
-	double v[SPENT_KINDS];
-	int has_exits; /* only root may read KVM's counters, and only where debugfs is mounted */
+	uint64_t ns;               /* CLOCK_MONOTONIC, when it was looked */
+	double total, guest;       /* of it and all its threads, also those that have ended */
+	double children;           /* of the processes that it has started and that run */
+	double exits[SPENT_KINDS]; /* those kinds that are exits */
+	unsigned has;              /* bit per kind: that is known */
+	unsigned n;
+	struct {
+		pid_t tid;
+		double total, guest;
+	} thread[SPENT_THREADS_MAX]; /* more are not looked at */
 };
 
-/* What process @pid has spent. What cannot be read is 0. */
+/* Looks at process @pid. What cannot be read is 0. */
 void spent_read(pid_t pid, struct spent *s);
 
-/* Where KVM's counters are: a directory for each machine, PID-FD (Documentation/virt/kvm). */
+/* What each kind was a second, between two looks at one process. */
+void spent_between(const struct spent *was, const struct spent *is, double a_second[SPENT_KINDS]);
+
+/*
+ * Where KVM's counters are, a directory PID-FD for each machine, which root alone may read. Which
+ * there are is the architecture's choice.
+ */
 #define SPENT_COUNTERS "/sys/kernel/debug/kvm"
 
 #endif

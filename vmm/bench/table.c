@@ -153,7 +153,7 @@ static void print_spent_row(const struct bench *b, FILE *out, unsigned load, uns
 
 		if (columns[i].is_time) /* milliseconds a second */
 			fprintf(out, "  %*.1f%%", column_width(i) - 1, v / 10);
-		else if (b->has_exits)
+		else if (b->spent_has >> columns[i].kind & 1)
 			fprintf(out, "  %*.0f", column_width(i), v);
 		else
 			fprintf(out, "  %*s", column_width(i), "-");
@@ -174,8 +174,11 @@ static void print_spent(const struct bench *b, FILE *out, int width)
 			if (bench_has_load(b, load) && bench_has_place(b, p) &&
 			    place_is_machine(p) && b->spent[load][p][SPENT_GUEST].n > 0)
 				print_spent_row(b, out, load, p, width);
-	if (!b->has_exits)
-		fputs("(Exits: root alone may read KVM's counters, in " SPENT_COUNTERS ".)\n", out);
+	if (!(b->spent_has >> SPENT_EXITS & 1))
+		fputs("(Exits: KVM's counters are in " SPENT_COUNTERS
+		      ", for root, where debugfs is "
+		      "mounted.)\n",
+		      out);
 }
 
 void table_print(const struct bench *b, FILE *out)
