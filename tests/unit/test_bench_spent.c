@@ -136,7 +136,7 @@ static void threads_that_have_been_in_the_guest_are_vcpus(void **state)
 					.children = 30,
 					.exits[SPENT_EXITS] = 300,
 					.n = 3,
-					.thread = {{1, 300, 0}, {2, 560, 500}, {3, 2290, 2000}}};
+					.thread = {{1, 300, 0}, {2, 560, 500}, {3, 1790, 1500}}};
 	double a_second[SPENT_KINDS];
 
 	(void)state;
@@ -149,6 +149,21 @@ static void threads_that_have_been_in_the_guest_are_vcpus(void **state)
 	assert_true(a_second[SPENT_HALT] == 0);
 }
 
+/* Ticks that all met the guest, where some of the time was exits'. */
+static void the_guest_has_no_more_than_its_threads(void **state)
+{
+	static const struct spent was = {.n = 1, .thread = {{1, 0, 0}}};
+	static const struct spent is = {
+		.ns = 1000000000, .total = 900, .guest = 1000, .n = 1, .thread = {{1, 900, 1000}}};
+	double a_second[SPENT_KINDS];
+
+	(void)state;
+	spent_between(&was, &is, a_second);
+	assert_true(a_second[SPENT_GUEST] == 900);
+	assert_true(a_second[SPENT_VCPU] == 0);
+	assert_true(a_second[SPENT_OTHERS] == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +172,7 @@ int main(void)
 		cmocka_unit_test(what_it_has_started_counts),
 		cmocka_unit_test(a_process_that_is_gone_has_spent_nothing),
 		cmocka_unit_test(threads_that_have_been_in_the_guest_are_vcpus),
+		cmocka_unit_test(the_guest_has_no_more_than_its_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

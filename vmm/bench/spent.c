@@ -143,29 +143,32 @@ void spent_read(pid_t pid, struct spent *s)
 
 /* --- the difference -------------------------------------------------------------------------- */
 
-/* Of thread @tid, outside of the guest. */
-static double outside(const struct spent *s, pid_t tid)
+static double total_of(const struct spent *s, pid_t tid)
 {
 	for (unsigned i = 0; i < s->n; i++)
 		if (s->thread[i].tid == tid)
-			return s->thread[i].total - s->thread[i].guest;
+			return s->thread[i].total;
 	return 0;
 }
 
+/*
+ * The guest's time is what the host's ticks met it at, all others are exact: so it is the one to
+ * give way where they do not fit.
+ */
 void spent_between(const struct spent *was, const struct spent *is, double a_second[SPENT_KINDS])
 {
-	double seconds = (double)(is->ns - was->ns) / CLOCK_NS_A_SECOND;
-	double spent[SPENT_KINDS] = {0};
+	double seconds = (double)(is->ns - was->ns) / CLOCK_NS_A_SECOND, vcpus = 0;
+	double spent[SPENT_KINDS] = {[SPENT_GUEST] = is->guest - was->guest};
 
 	for (unsigned i = SPENT_EXITS; i < SPENT_KINDS; i++)
 		spent[i] = is->exits[i] - was->exits[i];
 	for (unsigned i = 0; i < is->n; i++)
 		if (is->thread[i].guest > 0)
-			spent[SPENT_VCPU] +=
-				outside(is, is->thread[i].tid) - outside(was, is->thread[i].tid);
-	spent[SPENT_GUEST] = is->guest - was->guest;
-	spent[SPENT_OTHERS] = is->total - was->total - spent[SPENT_GUEST] - spent[SPENT_VCPU] +
-			      is->children - was->children;
+			vcpus += is->thread[i].total - total_of(was, is->thread[i].tid);
+	if (spent[SPENT_GUEST] > vcpus)
+		spent[SPENT_GUEST] = vcpus;
+	spent[SPENT_VCPU] = vcpus - spent[SPENT_GUEST];
+	spent[SPENT_OTHERS] = is->total - was->total - vcpus + is->children - was->children;
 	for (unsigned i = 0; i < SPENT_KINDS; i++)
 		a_second[i] = seconds > 0 && spent[i] > 0 ? spent[i] / seconds : 0;
 }
