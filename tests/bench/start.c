@@ -20,6 +20,7 @@
 
 #include "vmm/clock.h"
 #include "vmm/config.h"
+#include "vmm/launch.h"
 #include "vmm/machine.h"
 
 enum { EXEC, LOADING, CREATED, TOOK, FIGURES };
@@ -36,13 +37,15 @@ static double cpu_ms(void)
 static int run_one(int argc, char **argv)
 {
 	double figure[FIGURES] = {[EXEC] = cpu_ms()};
+	uint64_t start_ns = clock_now_ns();
+	struct launch *launch;
 	struct config config;
 	struct machine m;
 	int r;
 
-	if (config_parse(argc, argv, &config) < 0)
+	if (config_parse(argc, argv, &config) < 0 || launch_prepare(&config, start_ns, &launch) < 0)
 		return 2;
-	r = machine_create(&m, &config, clock_now_ns());
+	r = machine_create(&m, launch_config(launch), start_ns);
 	figure[CREATED] = cpu_ms();
 	figure[LOADING] = (double)m.load_cpu_ns / 1e6;
 	figure[TOOK] = (double)m.load_ns / 1e6;
@@ -51,6 +54,7 @@ static int run_one(int argc, char **argv)
 		       figure[TOOK]);
 	fflush(stdout);
 	machine_destroy(&m);
+	launch_end(launch);
 	return r == 0 ? 0 : 2;
 }
 
