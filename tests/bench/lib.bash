@@ -72,7 +72,7 @@ profile_exits() {	# COMMAND...
 		echo '  (this kernel has no trace points of KVM to say more)'
 		return
 	}
-	echo 16384 >$trace/buffer_size_kb
+	echo 32768 >$trace/buffer_size_kb
 	: >$trace/trace
 	echo 1 >$trace/events/kvm/kvm_exit/enable
 	echo 1 >$trace/events/kvm/kvm_entry/enable
