@@ -314,6 +314,7 @@ static void one_more_than_all(void **state)
 			tcp_guest_say_ack(&g[i]);
 	g[TCP_CONNECTIONS_MAX] = (struct tcp_guest)TCP_GUEST(1000 + TCP_CONNECTIONS_MAX);
 	tcp_guest_start(&g[TCP_CONNECTIONS_MAX]);
+	tcp_guest_expect(TCP_RST | TCP_ACK);
 	tcp_guest_expect_nothing();
 	tcp_guest_host_ends(&g[1234], -ECONNRESET);
 	/* The guest asks again. */

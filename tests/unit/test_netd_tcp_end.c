@@ -204,6 +204,35 @@ static void reset_by_the_host(void **state)
 	assert_int_equal(tcp_guest_fds_open(), before);
 }
 
+/*
+ * The host answers, closes with something unread, and so resets: the guest gets the answer first,
+ * whatever it sends meanwhile.
+ */
+static void last_words_before_a_reset(void **state)
+{
+	struct tcp_guest g = TCP_GUEST(1000);
+	int before = tcp_guest_fds_open();
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		tcp_guest_open(&g);
+		tcp_guest_say_data(&g, noise, 1000);
+		tcp_guest_expect_ack(&g);
+		if (i == 1)
+			tcp_guest_fill_window(&g); /* some of it waits in the module */
+		tcp_guest_host_sends(&g, "too large", 9);
+		close(g.fd);
+		if (i == 0)
+			tcp_guest_say_data(&g, noise, 1000); /* to a socket that is reset */
+		tcp_guest_expect_data(&g, "too large", 9);
+		tcp_guest_expect_nothing();
+		tcp_guest_say_ack(&g);
+		tcp_guest_expect(TCP_RST | TCP_ACK);
+		assert_int_equal(tcp_guest_say_ack(&g), 0);
+		assert_int_equal(tcp_guest_fds_open(), before);
+	}
+}
+
 /* --- a port that is full --- */
 
 static void held(unsigned turns)
@@ -333,6 +362,24 @@ static void another_port_has_no_say(void **state)
 	tcp_guest_host_sends(&g, noise, 1460);
 	tcp_guest_expect_data(&g, noise, 1460);
 	close(g.fd);
+}
+
+/* A guest sends, ends, and is turned off: its peer gets all of it, and the end. */
+static void what_was_ended_goes_its_way(void **state)
+{
+	struct tcp_guest g = TCP_GUEST(1000);
+	int before = tcp_guest_fds_open();
+
+	(void)state;
+	tcp_guest_open(&g);
+	tcp_guest_say(&g, TCP_ACK | TCP_FIN, g.seq, "report", 6);
+	g.seq += 7;
+	tcp_guest_expect_ack(&g);
+	tcp_forget(tcp_guest_module, 1);
+	tcp_guest_turn(0, 0);
+	tcp_guest_host_reads(&g, "report", 6);
+	tcp_guest_host_ends(&g, 0);
+	tcp_guest_assert_gone(&g, before);
 }
 
 static void a_port_goes_with_its_connections(void **state)
@@ -476,6 +523,7 @@ int main(void)
 		CASE(the_end_waits_for_the_bytes), CASE(reset_by_the_guest),
 		CASE(reset_by_the_host),           CASE(hold_lets_only_answers_through),
 		CASE(hold_does_not_spin),          CASE(a_full_port_stops_the_burst),
+		CASE(last_words_before_a_reset),   CASE(what_was_ended_goes_its_way),
 		CASE(another_port_has_no_say),     CASE(a_port_goes_with_its_connections),
 		CASE(a_keepalive_is_answered),     CASE(answers_are_within_the_window),
 	};

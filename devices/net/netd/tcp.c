@@ -27,6 +27,7 @@
 #define DEFAULT_MSS   536u /* RFC 9293 §3.7.1 */
 #define DEFAULT_MTU   1500u
 #define MSS_MIN       48u
+#define KEEPALIVE_S   120
 
 /* --- the table ------------------------------------------------------------------------------- */
 
@@ -102,7 +103,7 @@ static int make_room(struct tcp *tcp)
 		if (!oldest || tcp->conn[i]->seen_ms < oldest->seen_ms)
 			oldest = tcp->conn[i];
 	}
-	conn_abort(oldest);
+	conn_reset(tcp, oldest); /* its guest may be waiting */
 	return -ENOMEM;
 }
 
@@ -154,12 +155,16 @@ static int host_address(const struct flow *flow, struct sockaddr_storage *out, s
 static int open_socket(const struct sockaddr_storage *to, socklen_t len)
 {
 	int fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1, r;
+	int idle_s = KEEPALIVE_S;
 
 	if (fd < 0)
 		return -errno;
 	/* The guest has thought about when to send; urgent bytes are bytes. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+	/* A guest that asks whether its peer is there is answered by us: so we ask, too. */
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 	r = connect(fd, (const struct sockaddr *)to, len);
 	if (r == 0 || errno == EINPROGRESS)
 		return fd;
@@ -257,7 +262,8 @@ static short wanted(const struct conn *c)
 	if (c->state == CONN_CONNECTING)
 		return POLLOUT;
 	/* Also while the port is full: whoever has something is then known when it has room. */
-	if (c->state == CONN_OPEN && !c->eof && !c->readable && c->to_guest.len < BYTE_RING_SIZE)
+	if (c->state == CONN_OPEN && !c->eof && !c->broken && !c->readable &&
+	    c->to_guest.len < BYTE_RING_SIZE)
 		events |= POLLIN;
 	if (c->to_host.len > 0)
 		events |= POLLOUT;
@@ -368,13 +374,14 @@ static void pull(struct tcp *tcp, struct conn *c)
 	r = readv(c->fd, v, (int)n);
 	if (r > 0) {
 		byte_ring_add(&c->to_guest, (uint32_t)r);
-		c->readable = (size_t)r == room;
-	} else if (r == 0) {
+		c->readable = (size_t)r == room || c->broken;
+	} else if (r == 0 && !c->broken) {
 		c->eof = 1;
-	} else if (errno == EAGAIN || errno == EINTR) {
+	} else if (r < 0 && (errno == EINTR || (errno == EAGAIN && !c->broken))) {
 		c->readable = errno == EINTR;
 	} else {
-		conn_reset(tcp, c);
+		c->broken = CONN_NO_MORE;
+		c->readable = 0;
 	}
 }
 
@@ -385,6 +392,8 @@ static void serve(struct tcp *tcp, struct conn *c)
 		pull(tcp, c);
 	if (!c->dead)
 		conn_push(tcp, c);
+	if (!c->dead && c->broken == CONN_NO_MORE && c->to_guest.len == 0)
+		conn_reset(tcp, c);
 	if (c->dead)
 		return;
 	if (c->to_guest.len == 0)
@@ -451,11 +460,23 @@ void tcp_poll(struct tcp *tcp, const struct pollfd *fds, unsigned n, int hold)
 	sweep(tcp);
 }
 
+/*
+ * Its guest is gone. What the guest has sent and ended, and the kernel has of us, still goes its
+ * way.
+ */
+static void leave(struct conn *c)
+{
+	if (c->shut)
+		conn_end(c);
+	else
+		conn_abort(c);
+}
+
 void tcp_forget(struct tcp *tcp, unsigned from)
 {
 	for (unsigned i = 0; i < tcp->n_conns; i++)
 		if (tcp->conn[i]->from == from)
-			conn_abort(tcp->conn[i]);
+			leave(tcp->conn[i]);
 }
 
 int tcp_create(struct tcp **out, const struct tcp_params *params)
@@ -480,7 +501,7 @@ void tcp_destroy(struct tcp *tcp)
 	if (!tcp)
 		return;
 	for (unsigned i = 0; i < tcp->n_conns; i++)
-		conn_abort(tcp->conn[i]);
+		leave(tcp->conn[i]);
 	sweep(tcp);
 	byte_pool_free(&tcp->pool);
 	free(tcp);

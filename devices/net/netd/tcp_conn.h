@@ -32,6 +32,13 @@ enum conn_state {
 	CONN_OPEN,
 };
 
+/* The host's socket has failed. */
+enum conn_broken {
+	CONN_WHOLE,
+	CONN_NO_WRITING, /* it takes nothing, and may still have what came before */
+	CONN_NO_MORE,    /* nor has it anything */
+};
+
 struct conn {
 	struct conn *next; /* in its chain */
 	struct flow flow;
@@ -59,6 +66,7 @@ struct conn {
 	uint8_t dead;      /* its memory goes at the end of the turn */
 	uint8_t readable;  /* the socket may have something */
 	uint8_t eof;       /* the host has sent all: FIN follows the ring */
+	uint8_t broken;    /* enum conn_broken: a reset follows the ring */
 	uint8_t fin_acked; /* and the guest knows */
 	uint8_t guest_fin; /* the guest has sent all */
 	uint8_t shut;      /* and the host knows */
@@ -91,7 +99,7 @@ void conn_abort(struct conn *c);
 
 /* tcp_in.c: the segment is of this connection. */
 void conn_input(struct tcp *tcp, struct conn *c, const struct segment *s);
-/* Passes what waits for the host on, and the end. */
+/* Passes what waits for the host on, and the end. A host that takes nothing is noted. */
 void conn_to_host(struct tcp *tcp, struct conn *c);
 
 /* tcp_out.c */

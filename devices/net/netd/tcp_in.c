@@ -26,6 +26,17 @@ static int64_t send_now(const struct conn *c, const uint8_t *p, uint32_t n)
 	return r < 0 ? -errno : r;
 }
 
+/*
+ * What it had sent before is still to be read, as it would have been by a guest that had the
+ * connection to itself.
+ */
+static void host_takes_nothing(struct conn *c)
+{
+	byte_ring_drop(&c->to_host, c->to_host.len);
+	c->broken = c->eof ? CONN_NO_MORE : CONN_NO_WRITING;
+	c->readable = !c->eof;
+}
+
 void conn_to_host(struct tcp *tcp, struct conn *c)
 {
 	while (c->to_host.len > 0) {
@@ -33,8 +44,8 @@ void conn_to_host(struct tcp *tcp, struct conn *c)
 		int64_t r = send_now(c, v.iov_base, (uint32_t)v.iov_len);
 
 		if (r < 0) {
-			conn_reset(tcp, c);
-			return;
+			host_takes_nothing(c);
+			break;
 		}
 		byte_ring_drop(&c->to_host, (uint32_t)r);
 		if (r > 0)
@@ -59,13 +70,15 @@ static uint32_t take_data(struct tcp *tcp, struct conn *c, const uint8_t *p, uin
 {
 	uint32_t done = 0;
 
+	if (c->broken)
+		return n;
 	if (c->to_host.len == 0) {
 		int64_t r = send_now(c, p, n);
 
 		c->host_ms = tcp->now_ms;
 		if (r < 0) {
-			conn_reset(tcp, c);
-			return 0;
+			host_takes_nothing(c);
+			return n;
 		}
 		done = (uint32_t)r;
 	}
@@ -95,8 +108,6 @@ static void input_data(struct tcp *tcp, struct conn *c, const struct segment *s)
 		fin = 0;
 	}
 	taken = n > 0 ? take_data(tcp, c, s->data + known, n) : 0;
-	if (c->dead)
-		return;
 	c->rcv_nxt += taken;
 	if (fin && taken == n) {
 		c->rcv_nxt++;
@@ -117,6 +128,8 @@ static int input_ack(struct tcp *tcp, struct conn *c, const struct segment *s)
 		return 0;
 	}
 	if (acked == 0) {
+		if (wnd == 0)
+			c->tries = 0; /* it is there, and has no room (RFC 9293 §3.8.6.1) */
 		if (s->len || s->flags & TCP_FIN || wnd != c->wnd || c->max == c->una) {
 			/* It had no room for a probe's byte, and now has. */
 			if (c->wnd == 0 && wnd > 0)
@@ -124,8 +137,6 @@ static int input_ack(struct tcp *tcp, struct conn *c, const struct segment *s)
 			c->wnd = wnd;
 			return 1;
 		}
-		if (wnd == 0)
-			c->tries = 0; /* it is there, and has no room (RFC 9293 §3.8.6.1) */
 		if (++c->dup_acks == DUP_ACKS && seq_diff(c->una, c->recover) > 0) {
 			c->recover = c->max;
 			c->nxt = c->una;
@@ -137,6 +148,9 @@ static int input_ack(struct tcp *tcp, struct conn *c, const struct segment *s)
 	if (bytes < acked)
 		c->fin_acked = 1;
 	c->una = s->ack;
+	/* It stays near, or would be ahead again 2 GiB later. */
+	if (seq_diff(c->una, c->recover) > 0)
+		c->recover = c->una - 1;
 	c->moved_ms = tcp->now_ms;
 	if (seq_diff(c->nxt, c->una) < 0)
 		c->nxt = c->una;
