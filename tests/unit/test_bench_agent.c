@@ -97,28 +97,43 @@ static void test_figure(void **state)
 	tool("sysbench", "#!/bin/sh\necho \"    events per second:   12.5\"\n");
 	expect("ready");
 	say(SETTINGS);
+	expect("set");
 	say("run cpu\n");
-	expect("figure 12.5");
+	expect("figure cpu 12.5");
 	say("run cpu\r\n"); /* as a console may end lines */
-	expect("figure 12.5");
+	expect("figure cpu 12.5");
 	say("end\n");
 	assert_null(fgets((char[8]){""}, 8, agent.from));
 }
 
-/* Files are written once, before the first load that needs them. */
+/*
+ * Files are written once, before the first load that needs them, and anew: sysbench would leave
+ * those of an earlier agent as they are.
+ */
 static void test_prepared_once(void **state)
 {
 	(void)state;
 	tool("sysbench", "#!/bin/sh\n"
 			 "for last; do :; done\n"
-			 "[ $last = run ] || { echo >>prepared; exit 0; }\n"
-			 "[ -e prepared ] && echo \"    reads/s: $(wc -l <prepared)\"\n");
+			 "case $last in\n"
+			 "cleanup) rm -f old;;\n"
+			 "prepare) [ ! -e old ] && echo >>prepared;;\n"
+			 "run) [ -e prepared ] && echo \"    reads/s: $(wc -l <prepared)\";;\n"
+			 "esac\n");
+	assert_int_equal(root_add_text(agent.dir, "/old", ""), 0);
 	expect("ready");
 	say(SETTINGS);
+	expect("set");
+	say("prepare fileio-rndrd\n");
+	expect("prepared fileio-rndrd");
 	say("run fileio-rndrd\n");
-	expect("figure 1");
+	expect("figure fileio-rndrd 1");
+	say("prepare fileio-seqrd\n");
+	expect("prepared fileio-seqrd");
 	say("run fileio-rndrd\n");
-	expect("figure 1");
+	expect("figure fileio-rndrd 1");
+	say("prepare cpu\n");
+	expect("prepared cpu");
 }
 
 static void test_failures(void **state)
@@ -128,14 +143,15 @@ static void test_failures(void **state)
 	tool("iperf3", "#!/bin/sh\necho '{ \"end\": 5 }'\n");
 	expect("ready");
 	say(SETTINGS);
+	expect("set");
 	say("run cpu\n");
-	expect("failed sysbench ended with status 3: FATAL: no luck");
+	expect("failed cpu sysbench ended with status 3: FATAL: no luck");
 	say("run tcp-send\n");
-	expect("failed iperf3 printed no figure that is understood; it said: { \"end\": 5 }");
+	expect("failed tcp-send iperf3 printed no figure that is understood; it said: { \"end\": 5 }");
 	say("run nothing\n");
-	expect("failed nothing: no such load");
+	expect("failed nothing no such load");
 	say("set nonsense\n");
-	expect("failed settings are not understood: nonsense");
+	expect("failed set not understood: nonsense");
 }
 
 /* When who asked is gone, the tool ends too, however long it would have run. */
@@ -151,6 +167,7 @@ static void test_gone(void **state)
 	tool("sysbench", "#!/bin/sh\necho $$ >pid\nexec sleep 1000\n");
 	expect("ready");
 	say(SETTINGS);
+	expect("set");
 	say("run cpu\n");
 	f = fopen(path, "r"); /* until the tool has opened the other end */
 	assert_non_null(f);
@@ -160,7 +177,7 @@ static void test_gone(void **state)
 	assert_true(pid > 0);
 	close(agent.to);
 	agent.to = -1;
-	expect("failed sysbench: Operation canceled");
+	expect("failed cpu sysbench: Operation canceled");
 	assert_null(fgets(line, sizeof(line), agent.from));
 	assert_int_equal(kill(pid, 0), -1);
 	assert_int_equal(errno, ESRCH);

@@ -76,7 +76,7 @@ static void test_complaints(void **state)
 		{{"--memory", "64M"},
 		 "bench: --memory: 64M: too little for these loads: give 256M or more"},
 		{{"--memory", "512M"},
-		 "bench: --memory: too little to hold files of 256 MiB: give more, or --quick"},
+		 "bench: --memory: too little to hold files of 256 MiB: give 768M or more, or --quick"},
 		{{"--container", "docker"},
 		 "bench: --container: docker: give crun, runc, podman or namespaces"},
 		{{"--without=host", "--without=vm", "--without=container"},

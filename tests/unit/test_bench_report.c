@@ -53,7 +53,8 @@ static int make_bench(void **state)
 	measured("cpu", PLACE_VM, 960, 980);
 	measured("mutex", PLACE_HOST, 0.5, 0.5);
 	measured("mutex", PLACE_CONTAINER, 0.5, 0.5);
-	measured("mutex", PLACE_VM, 1, 1);
+	figures_add(&b.results[load_find("mutex") - loads][PLACE_VM], 1); /* the other failed */
+	b.failed = 1;
 	measured("tcp-send", PLACE_HOST, 20000, 20000);
 	measured("tcp-send", PLACE_CONTAINER, 20000, 20000);
 	spent("cpu", SPENT_GUEST, 981.5);
@@ -67,15 +68,16 @@ static int make_bench(void **state)
 static void test_table(void **state)
 {
 	static const char *const lines[] = {
-		"                unit     better           host  container (crun)     VM (skiff)  "
+		"                unit     better            host  container (crun)      VM (skiff)  "
 		"VM/container       VM/host\n",
-		"sysbench cpu    events/s more       1000 ( 0%)        1000 ( 4%)    970.0 ( 2%)  "
+		"sysbench cpu    events/s more        1000 ( 0%)        1000 ( 4%)     970.0 ( 2%)  "
 		"       0.970         0.970\n",
-		"sysbench mutex  s        less      0.500 ( 0%)       0.500 ( 0%)    1.000 ( 0%)  "
+		"sysbench mutex  s        less       0.500 ( 0%)       0.500 ( 0%)          1.000*  "
 		"       2.000         2.000\n",
-		"TCP to the host Mbit/s   more      20000 ( 0%)       20000 ( 0%)         failed  "
+		"TCP to the host Mbit/s   more       20000 ( 0%)       20000 ( 0%)          failed  "
 		"           -             -\n",
-		"\nMedians of 2 runs; in brackets (max - min) / median.\n",
+		"\nMedians of 2 runs; in brackets (max - min) / median.\n"
+		"* of fewer runs: the others failed.\n",
 		"  cpu         a \"fast\" one??\n",
 		"  versions    fio: fio-3.33\n",
 		"  guest       /boot/vmlinuz\n",

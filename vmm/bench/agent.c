@@ -20,6 +20,7 @@
 struct agent {
 	int in, out;
 	struct load_settings settings;
+	const char *asked; /* which load */
 	int prepared[LOAD_FILES_KINDS];
 	char output[OUTPUT_MAX];
 };
@@ -56,7 +57,7 @@ static int run_tool(struct agent *a, struct words *w)
 	int status;
 
 	if (w->overflow) {
-		answer(a, "failed the command of %s is too long", w->v[0]);
+		answer(a, "failed %s the command of %s is too long", a->asked, w->v[0]);
 		return -E2BIG;
 	}
 	status = child_capture(&spec, a->in, a->output, sizeof(a->output));
@@ -64,23 +65,31 @@ static int run_tool(struct agent *a, struct words *w)
 		return 0;
 	parse_complaint(a->output, said, sizeof(said));
 	if (status < 0)
-		answer(a, "failed %s: %s", w->v[0], strerror(-status));
+		answer(a, "failed %s %s: %s", a->asked, w->v[0], strerror(-status));
 	else
-		answer(a, "failed %s ended with status %d%s%s", w->v[0], status,
+		answer(a, "failed %s %s ended with status %d%s%s", a->asked, w->v[0], status,
 		       *said ? ": " : " and said nothing", said);
 	return -EIO;
 }
 
-/* Files that a load reads are written once, and have left the way to the disk before it starts. */
+/*
+ * Files that a load reads are written once, and have left the way to the disk before it starts.
+ * Those of an earlier agent are not good enough: a guest that has just started does not have them
+ * in memory, as who has written them does.
+ */
 static int prepare(struct agent *a, enum load_files files)
 {
 	struct words w;
-	int r;
+	int r = 0;
 
 	if (files == LOAD_NO_FILES || a->prepared[files])
 		return 0;
-	load_prepare_command(files, &a->settings, &w);
-	r = run_tool(a, &w);
+	if (load_remove_command(files, &a->settings, &w))
+		r = run_tool(a, &w);
+	if (r == 0) {
+		load_prepare_command(files, &a->settings, &w);
+		r = run_tool(a, &w);
+	}
 	if (r == 0) {
 		sync();
 		a->prepared[files] = 1;
@@ -88,29 +97,37 @@ static int prepare(struct agent *a, enum load_files files)
 	return r;
 }
 
-static void run_load(struct agent *a, const char *name)
+static void run_load(struct agent *a, const struct load *load)
 {
-	const struct load *load = load_find(name);
 	char said[200];
 	struct words w;
 	double figure;
 
-	if (!load) {
-		answer(a, "failed %s: no such load", name);
-		return;
-	}
-	if (prepare(a, load->files) < 0)
-		return;
 	load_command(load, &a->settings, &w);
 	if (run_tool(a, &w) < 0)
 		return;
 	if (load->parse(a->output, &figure) < 0) {
 		parse_complaint(a->output, said, sizeof(said));
-		answer(a, "failed %s printed no figure that is understood; it said: %s", w.v[0],
-		       said);
+		answer(a, "failed %s %s printed no figure that is understood; it said: %s",
+		       a->asked, w.v[0], said);
 		return;
 	}
-	answer(a, "figure %.17g", figure);
+	answer(a, "figure %s %.17g", a->asked, figure);
+}
+
+static void load_asked(struct agent *a, const char *name, int run)
+{
+	const struct load *load = load_find(name);
+
+	a->asked = name;
+	if (!load)
+		answer(a, "failed %s no such load", name);
+	else if (prepare(a, load->files) < 0)
+		return; /* and it is answered */
+	else if (run)
+		run_load(a, load);
+	else
+		answer(a, "prepared %s", name);
 }
 
 void agent_serve(int in, int out)
@@ -134,9 +151,13 @@ void agent_serve(int in, int out)
 			break;
 		if (strncmp(line, "set ", 4) == 0) {
 			if (load_settings_scan(&a->settings, line + 4) < 0)
-				answer(a, "failed settings are not understood: %s", line + 4);
+				answer(a, "failed set not understood: %s", line + 4);
+			else
+				answer(a, "set");
+		} else if (strncmp(line, "prepare ", 8) == 0) {
+			load_asked(a, line + 8, 0);
 		} else if (strncmp(line, "run ", 4) == 0) {
-			run_load(a, line + 4);
+			load_asked(a, line + 4, 1);
 		}
 	}
 	fclose(f);

@@ -8,12 +8,14 @@
  *
  *   asked            answers
  *                    ready
- *   set SETTINGS                      (load_settings_print)
- *   run LOAD         figure NUMBER, or failed SENTENCE
+ *   set SETTINGS     set              (load_settings_print)
+ *   prepare LOAD     prepared LOAD    its files are there, and on the disk
+ *   run LOAD         figure LOAD NUMBER
  *   end, or the end of the stream     and the agent ends
  *
- * Each answer is a line of its own with AGENT_MARK before it. On a guest's console other lines may
- * stand between; they mean nothing.
+ * or, in place of each: failed LOAD SENTENCE (of `set`: failed set SENTENCE). Each answer is a line
+ * of its own with AGENT_MARK before it. On a guest's console other lines may stand between; they
+ * mean nothing.
  */
 #define AGENT_MARK "skiff-bench: "
 

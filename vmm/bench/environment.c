@@ -89,7 +89,7 @@ static void read_cpu(struct environment *e)
 	static char text[8192];
 	char word[64];
 	cpu_set_t set;
-	int hypervisor;
+	const char *virtual = "unknown whose"; /* arm64 has no such flag */
 
 	/* arm64 has no model name in words. */
 	if (!cpuinfo("model name", text, sizeof(text)) && !cpuinfo("CPU part", text, sizeof(text)))
@@ -100,11 +100,11 @@ static void read_cpu(struct environment *e)
 	environment_add(e, "cpus_of_host", "%d", CPU_COUNT(&set));
 	environment_add(e, "governor", "%s",
 			first_line(CPU_DIR "cpu0/cpufreq/scaling_governor", word, sizeof(word)));
-	hypervisor = cpuinfo("flags", text, sizeof(text)) && strstr(text, " hypervisor") != NULL;
-	environment_add(e, "kvm", "%s",
-			access("/dev/kvm", F_OK) < 0 ? "none"
-			: hypervisor ? "nested: this host is a virtual machine itself"
-				     : "this host's own processor");
+	if (cpuinfo("flags", text, sizeof(text)))
+		virtual = strstr(text, " hypervisor")
+				  ? "nested: this host is a virtual machine itself"
+				  : "this host's own processor";
+	environment_add(e, "kvm", "%s", access("/dev/kvm", F_OK) < 0 ? "none" : virtual);
 }
 
 static void read_kernel(struct environment *e)
@@ -140,15 +140,20 @@ static void read_mitigations(struct environment *e)
 			continue;
 		snprintf(key, sizeof(key), "mitigation.%.28s", f->d_name);
 		environment_add(e, key, "%s", line);
-		if (strncmp(line, "Vulnerable", 10) == 0) {
+		/* Some say first what it is that is: `KVM: Vulnerable`. */
+		if (strstr(line, "Vulnerable") || strstr(line, "No mitigations")) {
 			size_t used = strlen(open);
 
 			snprintf(open + used, sizeof(open) - used, " %.40s", f->d_name);
 		}
 	}
+	environment_add(e, "mitigations", "%s%s",
+			*open ? "missing for"
+			: d   ? "all there are"
+			      : "unknown",
+			open);
 	if (d)
 		closedir(d);
-	environment_add(e, "mitigations", "%s%s", *open ? "missing for" : "all there are", open);
 }
 
 static void read_places(struct environment *e, const struct bench *b)

@@ -120,6 +120,16 @@ void load_command(const struct load *load, const struct load_settings *s, struct
 	words_fill(w, load->template, value, &(struct values){.s = s});
 }
 
+int load_remove_command(enum load_files files, const struct load_settings *s, struct words *w)
+{
+	/* sysbench leaves files as they are that are there; fio writes them over. */
+	if (files != LOAD_SYSBENCH_FILES)
+		return 0;
+	words_init(w);
+	words_fill(w, FILEIO "cleanup", value, &(struct values){.s = s});
+	return 1;
+}
+
 void load_prepare_command(enum load_files files, const struct load_settings *s, struct words *w)
 {
 	words_init(w);

@@ -42,6 +42,9 @@ int load_settings_scan(struct load_settings *s, const char *line);
 
 void load_command(const struct load *load, const struct load_settings *s, struct words *w);
 
+/* The command that removes files of kind @files; 0 where writing them anew needs none. */
+int load_remove_command(enum load_files files, const struct load_settings *s, struct words *w);
+
 /* The command that writes files of kind @files, which is not LOAD_NO_FILES. */
 void load_prepare_command(enum load_files files, const struct load_settings *s, struct words *w);
 

@@ -38,17 +38,24 @@ static void stop(int sig)
 	errno = saved;
 }
 
+/* Unless whoever started us wanted it ignored: nohup, a shell that runs us in the background. */
+static void catch_signal(int sig)
+{
+	struct sigaction act = {.sa_handler = stop, .sa_flags = SA_RESTART}, was;
+
+	if (sigaction(sig, NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+		sigaction(sig, &act, NULL);
+}
+
 /* From here on a signal makes @b->stop_fd readable, for good. */
 static int catch_signals(struct bench *b)
 {
-	struct sigaction act = {.sa_handler = stop, .sa_flags = SA_RESTART};
-
 	if (pipe2(stop_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
 		return log_fail(-errno, "bench: no pipe: %s", strerror(errno));
 	b->stop_fd = stop_pipe[0];
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGHUP, &act, NULL);
+	catch_signal(SIGINT);
+	catch_signal(SIGTERM);
+	catch_signal(SIGHUP);
 	signal(SIGPIPE, SIG_IGN);
 	return 0;
 }

@@ -88,6 +88,8 @@ static int one(struct round *round, unsigned load, unsigned kind)
 		      b->titles[kind], loads[load].title);
 	if (p->pid == 0)
 		r = place_start(p);
+	if (r == 0)
+		r = place_prepare(p, &loads[load]);
 	if (r == 0 && place_is_machine(kind))
 		spent_read(p->pid, &was);
 	if (r == 0)

@@ -227,11 +227,13 @@ static int check(const struct bench_options *o)
 {
 	if (o->places == 0)
 		return log_fail(-EINVAL, "bench: --without: no place is left: leave one in");
-	if ((uint64_t)o->size_mib * 3 * MIB > o->memory)
-		return log_fail(-EINVAL,
-				"bench: --memory: too little to hold files of %u MiB: give "
-				"more, or --quick",
-				o->size_mib);
+	for (unsigned i = 0; i < n_loads; i++)
+		if (o->loads >> i & 1 && loads[i].files != LOAD_NO_FILES &&
+		    (uint64_t)o->size_mib * 3 * MIB > o->memory)
+			return log_fail(-EINVAL,
+					"bench: --memory: too little to hold files of %u MiB: "
+					"give %uM or more, or --quick",
+					o->size_mib, o->size_mib * 3);
 	return 0;
 }
 

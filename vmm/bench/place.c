@@ -221,12 +221,19 @@ static int say_settings(struct place *p)
 		.direct = b->direct,
 		.port = b->port,
 	};
-	char settings[256], line[300];
+	char settings[256], line[300], answer[AGENT_LINE_MAX];
+	int r;
 
 	snprintf(s.server, sizeof(s.server), "%s", kinds[p->kind].server);
 	load_settings_print(&s, settings, sizeof(settings));
 	snprintf(line, sizeof(line), "set %s\n", settings);
-	return say(p, line);
+	r = say(p, line);
+	if (r == 0)
+		r = next_answer(p, START_LIMIT_MS, answer, sizeof(answer));
+	if (r < 0 || strcmp(answer, "set") == 0)
+		return r;
+	snprintf(p->last, sizeof(p->last), "%.*s", (int)sizeof(p->last) - 1, answer);
+	return -EPROTO;
 }
 
 int place_start(struct place *p)
@@ -252,13 +259,32 @@ int place_start(struct place *p)
 	return r;
 }
 
-int place_run(struct place *p, const struct load *load, double *figure)
+/* What follows `WORD LOAD` in an answer, if it begins so; NULL if it does not. */
+static const char *answered(const char *answer, const char *word, const struct load *load)
+{
+	char want[100];
+	size_t len;
+
+	snprintf(want, sizeof(want), "%s %s", word, load->name);
+	len = strlen(want);
+	if (strncmp(answer, want, len) != 0 || (answer[len] && answer[len] != ' '))
+		return NULL;
+	return answer + len + (answer[len] == ' ');
+}
+
+/*
+ * Asks to @question (`run`) a load: 0 with what stands behind @expected (`figure`) and its name in
+ * @rest, AGENT_LINE_MAX bytes. An answer to another question, or one that is cut, is none.
+ */
+static int ask(struct place *p, const char *question, const char *expected, const struct load *load,
+	       char *rest)
 {
 	char line[AGENT_LINE_MAX];
 	int limit_ms = LOAD_LIMIT_MS + (int)p->bench->o.seconds * 1000;
+	const char *found;
 	int r;
 
-	snprintf(line, sizeof(line), "run %s\n", load->name);
+	snprintf(line, sizeof(line), "%s %s\n", question, load->name);
 	r = say(p, line);
 	if (r == 0)
 		r = next_answer(p, limit_ms, line, sizeof(line));
@@ -269,9 +295,35 @@ int place_run(struct place *p, const struct load *load, double *figure)
 				limit_ms / 1000);
 	if (r < 0)
 		return died(p, load->title);
-	if (sscanf(line, "figure %lf", figure) != 1)
-		return log_fail(-EBADMSG, "bench: %s: %s: %s", title(p), load->title,
-				strncmp(line, "failed ", 7) == 0 ? line + 7 : line);
+	found = answered(line, "failed", load);
+	if (found)
+		return log_fail(-EBADMSG, "bench: %s: %s: %s", title(p), load->title, found);
+	found = answered(line, expected, load);
+	if (!found)
+		return log_fail(-EPROTO, "bench: %s: %s: not an answer to that: %s", title(p),
+				load->title, line);
+	snprintf(rest, AGENT_LINE_MAX, "%s", found);
+	return 0;
+}
+
+int place_prepare(struct place *p, const struct load *load)
+{
+	char rest[AGENT_LINE_MAX];
+
+	return ask(p, "prepare", "prepared", load, rest);
+}
+
+int place_run(struct place *p, const struct load *load, double *figure)
+{
+	char rest[AGENT_LINE_MAX], *end;
+	int r = ask(p, "run", "figure", load, rest);
+
+	if (r < 0)
+		return r;
+	*figure = strtod(rest, &end);
+	if (end == rest || *end)
+		return log_fail(-EPROTO, "bench: %s: %s: not a figure: %s", title(p), load->title,
+				rest);
 	return 0;
 }
 

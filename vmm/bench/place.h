@@ -23,7 +23,13 @@ struct place {
 /* Starts it and waits until the agent is ready. 0, -ECANCELED, or -errno after a sentence. */
 int place_start(struct place *p);
 
-/* Runs a load in it: 0 with *@figure, -ECANCELED, or -errno after a sentence. */
+/*
+ * Has what a load needs written, before the time that counts: 0, -ECANCELED, or -errno after a
+ * sentence: -EBADMSG if the tool failed, and the place is well.
+ */
+int place_prepare(struct place *p, const struct load *load);
+
+/* Runs a load in it: 0 with *@figure; else as above. */
 int place_run(struct place *p, const struct load *load, double *figure);
 
 /* Ends it, gently unless @at_once. A place that does not run is fine. */

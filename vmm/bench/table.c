@@ -22,7 +22,7 @@ static const struct {
 
 #define N_RATIOS (sizeof(ratios) / sizeof(ratios[0]))
 
-#define CELL_MIN 13 /* `1234567 (10%)` */
+#define CELL_MIN 14 /* `1234567 (10%)*` */
 
 /* Columns of a place, without the two blanks before them. */
 static int width_of(const struct bench *b, unsigned place)
@@ -45,17 +45,19 @@ static void print_number(char *text, size_t size, double v)
 	snprintf(text, size, "%.*f", decimals, v);
 }
 
-static void print_cell(FILE *out, int width, const struct figures *f)
+static void print_cell(FILE *out, int width, const struct figures *f, unsigned runs)
 {
+	const char *mark = f->n < runs ? "*" : "";
 	char number[32], text[48];
 
 	print_number(number, sizeof(number), figures_median(f));
 	if (f->n == 0)
 		snprintf(text, sizeof(text), "failed");
 	else if (f->n == 1)
-		snprintf(text, sizeof(text), "%s", number);
+		snprintf(text, sizeof(text), "%s%s", number, mark);
 	else
-		snprintf(text, sizeof(text), "%s (%2.0f%%)", number, figures_spread(f) * 100);
+		snprintf(text, sizeof(text), "%s (%2.0f%%)%s", number, figures_spread(f) * 100,
+			 mark);
 	fprintf(out, "  %*s", width, text);
 }
 
@@ -79,7 +81,7 @@ static void print_row(const struct bench *b, FILE *out, unsigned load, int title
 		loads[load].less_is_better ? "less" : "more");
 	for (unsigned p = 0; p < PLACE_KINDS; p++)
 		if (bench_has_place(b, p))
-			print_cell(out, width_of(b, p), &f[p]);
+			print_cell(out, width_of(b, p), &f[p], b->o.runs);
 	for (size_t i = 0; i < N_RATIOS; i++) {
 		double ratio = figures_ratio(&f[ratios[i].of], &f[ratios[i].over]);
 
@@ -198,6 +200,8 @@ void table_print(const struct bench *b, FILE *out)
 			b->o.runs);
 	else
 		fputs("\nOne run: of the spread nothing is known.\n", out);
+	if (b->failed)
+		fputs("* of fewer runs: the others failed.\n", out);
 	if (bench_has_place(b, PLACE_VM) || bench_has_place(b, PLACE_QEMU))
 		print_spent(b, out, width);
 }

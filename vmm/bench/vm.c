@@ -279,8 +279,30 @@ int vm_build(const struct bench *b)
 /* What this host's kernel was told of mitigations holds for the guest's, too. */
 static void add_mitigations(char *line, size_t size)
 {
-	static const char *const keys[] = {"mitigations=", "pti=",         "nopti",
-					   "spectre_v2=",  "nospectre_v2", "kpti="};
+	static const char *const keys[] = {
+		"mitigations=",
+		"pti=",
+		"nopti",
+		"kpti=",
+		"nospectre_",
+		"spectre_v2=",
+		"spectre_v2_user=",
+		"spectre_bhi=",
+		"spec_store_bypass_disable=",
+		"nospec_store_bypass_disable",
+		"spec_rstack_overflow=",
+		"ssbd=",
+		"l1tf=",
+		"mds=",
+		"tsx_async_abort=",
+		"mmio_stale_data=",
+		"reg_file_data_sampling=",
+		"gather_data_sampling=",
+		"srbds=",
+		"retbleed=",
+		"indirect_target_selection=",
+		"tsa=",
+	};
 	char text[4096], *save = NULL;
 	FILE *f = fopen("/proc/cmdline", "re");
 
