@@ -27,7 +27,7 @@
 
 struct tcp *tcp_guest_module;
 int tcp_guest_listen_fd, tcp_guest_v6_fd, tcp_guest_fds_before, tcp_guest_timeout_said;
-struct pollfd tcp_guest_fds[TCP_CONNECTIONS_MAX];
+struct pollfd tcp_guest_fds[TCP_GUEST_FDS];
 uint8_t tcp_guest_noise[TCP_GUEST_NOISE], tcp_guest_scratch[1 << 20];
 unsigned tcp_guest_takes;
 
@@ -100,8 +100,7 @@ void tcp_guest_turn(int hold, int wait_ms)
 	unsigned n;
 
 	tcp_guest_timeout_said = -1;
-	n = tcp_fill(tcp_guest_module, tcp_guest_fds, TCP_CONNECTIONS_MAX, hold,
-		     &tcp_guest_timeout_said);
+	n = tcp_fill(tcp_guest_module, tcp_guest_fds, TCP_GUEST_FDS, hold, &tcp_guest_timeout_said);
 	if (tcp_guest_timeout_said >= 0 && tcp_guest_timeout_said < wait_ms)
 		wait_ms = tcp_guest_timeout_said;
 	assert_true(poll(tcp_guest_fds, n, wait_ms) >= 0);

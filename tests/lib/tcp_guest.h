@@ -17,6 +17,7 @@
 #define TCP_GUEST_TURNS 2000        /* of 1 ms at most, until a test gives up */
 #define TCP_GUEST_ISS   0xfffff000u /* wraps soon */
 #define TCP_GUEST_NOISE (5u << 20)
+#define TCP_GUEST_FDS   (TCP_CONNECTIONS_MAX + 16u) /* that the module may poll */
 
 /* A guest's end of one connection; its numbers are those of RFC 9293. */
 struct tcp_guest {
@@ -40,11 +41,11 @@ struct tcp_guest {
 		.port = (p), .window = 65535, .mss = 1460, .scale = 0, .fd = -1 \
 	}
 
-extern struct tcp *tcp_guest_module;             /* what is tested */
-extern int tcp_guest_listen_fd, tcp_guest_v6_fd; /* the host's listeners; v6: -1 where not */
-extern int tcp_guest_fds_before;                 /* descriptors before the test */
-extern int tcp_guest_timeout_said;               /* by the module in the last turn, in ms */
-extern struct pollfd tcp_guest_fds[TCP_CONNECTIONS_MAX]; /* of the last turn */
+extern struct tcp *tcp_guest_module;               /* what is tested */
+extern int tcp_guest_listen_fd, tcp_guest_v6_fd;   /* the host's listeners; v6: -1 where not */
+extern int tcp_guest_fds_before;                   /* descriptors before the test */
+extern int tcp_guest_timeout_said;                 /* by the module in the last turn, in ms */
+extern struct pollfd tcp_guest_fds[TCP_GUEST_FDS]; /* of the last turn */
 extern uint8_t tcp_guest_noise[TCP_GUEST_NOISE], tcp_guest_scratch[1 << 20];
 extern unsigned tcp_guest_takes; /* frames until the module hears that its port is full; 0: never */
 

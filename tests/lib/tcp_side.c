@@ -245,9 +245,9 @@ void side_host_close(struct side *s, int all)
 
 static void world_check(void)
 {
-	unsigned rings = 0;
+	unsigned rings = 0, rings_of[TCP_PORTS] = {0}, conns_of[TCP_PORTS] = {0};
 
-	CHECK(world.tcp->n_conns <= TCP_CONNECTIONS_MAX);
+	CHECK(world.tcp->n_conns <= TCP_TABLE);
 	for (unsigned i = 0; i < world.tcp->n_conns; i++) {
 		const struct conn *c = world.tcp->conn[i];
 
@@ -256,6 +256,14 @@ static void world_check(void)
 		CHECK(c->nxt - c->una <= c->max - c->una);
 		CHECK(c->state != CONN_OPEN || c->max - c->una <= c->to_guest.len + c->eof);
 		rings += !!c->to_guest.mem + !!c->to_host.mem;
+		rings_of[c->from] += !!c->to_guest.mem + !!c->to_host.mem;
+		conns_of[c->from]++;
+	}
+	for (unsigned i = 0; i < TCP_PORTS; i++) {
+		CHECK(rings_of[i] == world.tcp->port[i].rings.n_out);
+		CHECK(rings_of[i] <= world.tcp->pool.max / 2);
+		CHECK(conns_of[i] == world.tcp->port[i].n_conns);
+		CHECK(conns_of[i] <= TCP_CONNECTIONS_MAX);
 	}
 	CHECK(rings == world.tcp->pool.n_out && rings <= world.tcp->pool.max);
 }

@@ -420,10 +420,10 @@ static uint8_t at(uint64_t pos)
 	return (uint8_t)(pos ^ pos >> 8 ^ pos >> 17);
 }
 
-static void room_is_what_is_free(struct byte_ring *ring, struct byte_pool *pool)
+static void room_is_what_is_free(struct byte_ring *ring, struct byte_share *share)
 {
 	struct iovec v[2];
-	unsigned n = byte_ring_room(ring, pool, v);
+	unsigned n = byte_ring_room(ring, share, v);
 	size_t all = 0;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -440,6 +440,7 @@ static void ring_keeps_order(void **state)
 {
 	static uint8_t piece[BYTE_RING_SIZE + 10];
 	struct byte_pool pool;
+	struct byte_share share = {.pool = &pool};
 	struct byte_ring ring = {0};
 	uint64_t in = 0, out = 0;
 
@@ -454,9 +455,9 @@ static void ring_keeps_order(void **state)
 		if (rnd(2)) {
 			for (uint32_t i = 0; i < n; i++)
 				piece[i] = at(in + i);
-			assert_int_equal(byte_ring_put(&ring, &pool, piece, n), fits);
+			assert_int_equal(byte_ring_put(&ring, &share, piece, n), fits);
 		} else {
-			unsigned pieces = byte_ring_room(&ring, &pool, v);
+			unsigned pieces = byte_ring_room(&ring, &share, v);
 
 			for (unsigned i = 0; i < pieces; i++)
 				for (size_t j = 0; j < v[i].iov_len && done < fits; j++)
@@ -465,7 +466,7 @@ static void ring_keeps_order(void **state)
 		}
 		in += fits;
 		assert_int_equal(ring.len, in - out);
-		room_is_what_is_free(&ring, &pool);
+		room_is_what_is_free(&ring, &share);
 
 		/* From anywhere, in as many pieces as it takes. */
 		for (uint32_t off = ring.len ? rnd(ring.len) : 0; off < ring.len;) {
@@ -481,10 +482,10 @@ static void ring_keeps_order(void **state)
 		byte_ring_drop(&ring, n);
 		out += n;
 	}
-	byte_ring_release(&ring, &pool);
+	byte_ring_release(&ring, &share);
 	assert_null(ring.mem);
 	assert_int_equal(ring.len, 0);
-	assert_int_equal(pool.n_out, 0);
+	assert_int_equal(pool.n_out + share.n_out, 0);
 	byte_pool_free(&pool);
 	assert_int_equal(pool.n_spare, 0);
 }
@@ -493,40 +494,41 @@ static void pool_is_bounded(void **state)
 {
 	struct byte_ring ring[9] = {0};
 	struct byte_pool pool;
+	struct byte_share share = {.pool = &pool};
 	struct iovec v[2];
 	uint8_t *mem;
 
 	(void)state;
-	byte_pool_init(&pool, 8);
+	byte_pool_init(&pool, 16);
 	for (unsigned i = 0; i < 8; i++)
-		assert_int_equal(byte_ring_put(&ring[i], &pool, "x", 1), 1);
+		assert_int_equal(byte_ring_put(&ring[i], &share, "x", 1), 1);
 	assert_int_equal(pool.n_out, 8);
-	/* A full pool is as a full ring. */
-	assert_int_equal(byte_ring_room(&ring[8], &pool, v), 0);
-	assert_int_equal(byte_ring_put(&ring[8], &pool, "x", 1), 0);
+	/* A share that has half of all is as a full ring. */
+	assert_int_equal(byte_ring_room(&ring[8], &share, v), 0);
+	assert_int_equal(byte_ring_put(&ring[8], &share, "x", 1), 0);
 	assert_null(ring[8].mem);
 	/* Those that have memory go on. */
-	assert_int_equal(byte_ring_put(&ring[0], &pool, "y", 1), 1);
+	assert_int_equal(byte_ring_put(&ring[0], &share, "y", 1), 1);
 
 	mem = ring[3].mem;
-	byte_ring_release(&ring[3], &pool);
+	byte_ring_release(&ring[3], &share);
 	assert_int_equal(pool.n_spare, 1);
-	assert_int_equal(byte_ring_put(&ring[8], &pool, "z", 1), 1);
+	assert_int_equal(byte_ring_put(&ring[8], &share, "z", 1), 1);
 	assert_ptr_equal(ring[8].mem, mem);
 	assert_int_equal(pool.n_spare, 0);
 	assert_memory_equal(byte_ring_at(&ring[8], 0, 9).iov_base, "z", 1);
 
 	/* Twice is once; few are kept. */
 	for (unsigned i = 0; i < 9; i++)
-		byte_ring_release(&ring[i], &pool);
-	byte_ring_release(&ring[0], &pool);
+		byte_ring_release(&ring[i], &share);
+	byte_ring_release(&ring[0], &share);
 	assert_int_equal(pool.n_out, 0);
 	assert_int_equal(pool.n_spare, 4);
 	for (unsigned i = 0; i < 8; i++)
-		assert_int_equal(byte_ring_put(&ring[i], &pool, "x", 1), 1);
+		assert_int_equal(byte_ring_put(&ring[i], &share, "x", 1), 1);
 	assert_int_equal(pool.n_spare, 0);
 	for (unsigned i = 0; i < 8; i++)
-		byte_ring_release(&ring[i], &pool);
+		byte_ring_release(&ring[i], &share);
 	byte_pool_free(&pool);
 	assert_null(pool.spare);
 }
@@ -536,16 +538,47 @@ static void an_empty_ring_starts_anew(void **state)
 	static uint8_t bytes[BYTE_RING_SIZE];
 	struct byte_ring ring = {0};
 	struct byte_pool pool;
+	struct byte_share share = {.pool = &pool};
 
 	(void)state;
 	byte_pool_init(&pool, 1);
-	assert_int_equal(byte_ring_put(&ring, &pool, bytes, 1000), 1000);
+	assert_int_equal(byte_ring_put(&ring, &share, bytes, 1000), 1000);
 	byte_ring_drop(&ring, 1000);
-	assert_int_equal(byte_ring_put(&ring, &pool, bytes, sizeof(bytes)), BYTE_RING_SIZE);
+	assert_int_equal(byte_ring_put(&ring, &share, bytes, sizeof(bytes)), BYTE_RING_SIZE);
 	/* In one piece. */
 	assert_int_equal(byte_ring_at(&ring, 0, BYTE_RING_SIZE).iov_len, BYTE_RING_SIZE);
-	assert_int_equal(byte_ring_put(&ring, &pool, bytes, 1), 0);
-	byte_ring_release(&ring, &pool);
+	assert_int_equal(byte_ring_put(&ring, &share, bytes, 1), 0);
+	byte_ring_release(&ring, &share);
+	byte_pool_free(&pool);
+}
+
+/* Whoever takes all that there is to have leaves something to the next. */
+static void shares_leave_something(void **state)
+{
+	static const unsigned has[] = {8, 4, 2, 1, 1, 0};
+	struct byte_ring ring[6][9] = {0};
+	struct byte_pool pool;
+	struct byte_share share[6];
+
+	(void)state;
+	byte_pool_init(&pool, 16);
+	for (unsigned i = 0; i < 6; i++) {
+		share[i] = (struct byte_share){.pool = &pool};
+		for (unsigned j = 0; j < 9; j++)
+			byte_ring_put(&ring[i][j], &share[i], "x", 1);
+		assert_int_equal(share[i].n_out, has[i]);
+	}
+	assert_int_equal(pool.n_out, 16);
+	/* What one gives back is for those that have less than that. */
+	byte_ring_release(&ring[0][0], &share[0]);
+	byte_ring_release(&ring[0][1], &share[0]);
+	assert_int_equal(byte_ring_put(&ring[0][0], &share[0], "x", 1), 0);
+	assert_int_equal(byte_ring_put(&ring[1][8], &share[1], "x", 1), 0);
+	assert_int_equal(byte_ring_put(&ring[5][0], &share[5], "x", 1), 1);
+	for (unsigned i = 0; i < 6; i++)
+		for (unsigned j = 0; j < 9; j++)
+			byte_ring_release(&ring[i][j], &share[i]);
+	assert_int_equal(pool.n_out, 0);
 	byte_pool_free(&pool);
 }
 
@@ -560,6 +593,7 @@ int main(void)
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(ring_keeps_order),
 		cmocka_unit_test(pool_is_bounded),
+		cmocka_unit_test(shares_leave_something),
 		cmocka_unit_test(an_empty_ring_starts_anew),
 	};
 

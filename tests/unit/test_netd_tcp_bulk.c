@@ -405,8 +405,7 @@ static void full_turn(unsigned takes)
 	unsigned n;
 
 	tcp_guest_timeout_said = -1;
-	n = tcp_fill(tcp_guest_module, tcp_guest_fds, TCP_CONNECTIONS_MAX, 1,
-		     &tcp_guest_timeout_said);
+	n = tcp_fill(tcp_guest_module, tcp_guest_fds, TCP_GUEST_FDS, 1, &tcp_guest_timeout_said);
 	assert_true(poll(tcp_guest_fds, n, 0) >= 0);
 	tcp_guest_takes = takes;
 	tcp_poll(tcp_guest_module, tcp_guest_fds, n, 0);

@@ -147,8 +147,7 @@ static void reset_by_the_guest(void **state)
 	tcp_guest_expect_ack(&g);
 	/* Between the two halves of a turn, with something to do for it. */
 	tcp_guest_host_sends(&g, "y", 1);
-	n = tcp_fill(tcp_guest_module, tcp_guest_fds, TCP_CONNECTIONS_MAX, 0,
-		     &tcp_guest_timeout_said);
+	n = tcp_fill(tcp_guest_module, tcp_guest_fds, TCP_GUEST_FDS, 0, &tcp_guest_timeout_said);
 	assert_int_equal(n, 1);
 	assert_int_equal(poll(tcp_guest_fds, n, TCP_GUEST_TURNS), 1);
 	tcp_guest_say(&g, TCP_RST, g.seq, NULL, 0);
@@ -402,8 +401,7 @@ static void a_port_goes_with_its_connections(void **state)
 		tcp_guest_host_sends(&g[i], noise, 1000);
 	tcp_guest_host_sends(&other, noise, 1000);
 	tcp_guest_say_data(&g[1], "x", 1);
-	n = tcp_fill(tcp_guest_module, tcp_guest_fds, TCP_CONNECTIONS_MAX, 0,
-		     &tcp_guest_timeout_said);
+	n = tcp_fill(tcp_guest_module, tcp_guest_fds, TCP_GUEST_FDS, 0, &tcp_guest_timeout_said);
 	assert_true(poll(tcp_guest_fds, n, TCP_GUEST_TURNS) > 0);
 	tcp_forget(tcp_guest_module, 1);
 	assert_int_equal(tcp_guest_fds_open(), mine - 4);

@@ -27,11 +27,12 @@ void byte_pool_free(struct byte_pool *pool)
 	pool->n_spare = 0;
 }
 
-static uint8_t *pool_take(struct byte_pool *pool)
+static uint8_t *share_take(struct byte_share *share)
 {
+	struct byte_pool *pool = share->pool;
 	void *mem = pool->spare;
 
-	if (pool->n_out == pool->max)
+	if (share->n_out >= pool->max - pool->n_out)
 		return NULL;
 	if (mem) {
 		memcpy(&pool->spare, mem, sizeof(pool->spare));
@@ -43,14 +44,18 @@ static uint8_t *pool_take(struct byte_pool *pool)
 			return NULL;
 	}
 	pool->n_out++;
+	share->n_out++;
 	return mem;
 }
 
-void byte_ring_release(struct byte_ring *ring, struct byte_pool *pool)
+void byte_ring_release(struct byte_ring *ring, struct byte_share *share)
 {
+	struct byte_pool *pool = share->pool;
+
 	if (!ring->mem)
 		return;
 	pool->n_out--;
+	share->n_out--;
 	if (pool->n_spare < SPARE_MAX) {
 		memcpy(ring->mem, &pool->spare, sizeof(pool->spare));
 		pool->spare = ring->mem;
@@ -61,7 +66,7 @@ void byte_ring_release(struct byte_ring *ring, struct byte_pool *pool)
 	*ring = (struct byte_ring){0};
 }
 
-unsigned byte_ring_room(struct byte_ring *ring, struct byte_pool *pool, struct iovec v[2])
+unsigned byte_ring_room(struct byte_ring *ring, struct byte_share *share, struct iovec v[2])
 {
 	uint32_t tail = (ring->head + ring->len) % BYTE_RING_SIZE,
 		 room = BYTE_RING_SIZE - ring->len;
@@ -70,7 +75,7 @@ unsigned byte_ring_room(struct byte_ring *ring, struct byte_pool *pool, struct i
 	if (!room)
 		return 0;
 	if (!ring->mem) {
-		ring->mem = pool_take(pool);
+		ring->mem = share_take(share);
 		if (!ring->mem)
 			return 0;
 	}
@@ -86,10 +91,10 @@ void byte_ring_add(struct byte_ring *ring, uint32_t n)
 	ring->len += n;
 }
 
-uint32_t byte_ring_put(struct byte_ring *ring, struct byte_pool *pool, const void *p, uint32_t n)
+uint32_t byte_ring_put(struct byte_ring *ring, struct byte_share *share, const void *p, uint32_t n)
 {
 	struct iovec v[2];
-	unsigned pieces = byte_ring_room(ring, pool, v);
+	unsigned pieces = byte_ring_room(ring, share, v);
 	uint32_t done = 0;
 
 	for (unsigned i = 0; i < pieces && done < n; i++) {

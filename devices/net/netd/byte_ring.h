@@ -8,13 +8,19 @@
 /*
  * Bytes on their way through a connection: a ring that has memory only while something is in it.
  * Memory comes from a pool, which keeps a few pieces for the next and is bounded as a whole, so
- * that no number of connections can take more.
+ * that no number of connections can take more. Whoever shares a pool has a share of it, which may
+ * have as much out as is left for the others: one alone half of all, a second a quarter.
  */
 #define BYTE_RING_SIZE (512u << 10)
 
 struct byte_pool {
 	void *spare; /* linked through their first words */
 	unsigned n_spare, n_out, max;
+};
+
+struct byte_share {
+	struct byte_pool *pool;
+	unsigned n_out;
 };
 
 struct byte_ring {
@@ -28,16 +34,16 @@ void byte_pool_init(struct byte_pool *pool, unsigned max);
 void byte_pool_free(struct byte_pool *pool);
 
 /* The free part, in order, in up to two pieces: how many; 0 if it is full or there is no memory. */
-unsigned byte_ring_room(struct byte_ring *ring, struct byte_pool *pool, struct iovec v[2]);
+unsigned byte_ring_room(struct byte_ring *ring, struct byte_share *share, struct iovec v[2]);
 /* @n bytes were written into the room. */
 void byte_ring_add(struct byte_ring *ring, uint32_t n);
 /* Copies in what fits: how much. */
-uint32_t byte_ring_put(struct byte_ring *ring, struct byte_pool *pool, const void *p, uint32_t n);
+uint32_t byte_ring_put(struct byte_ring *ring, struct byte_share *share, const void *p, uint32_t n);
 /* What lies together from @off, below ring->len, on: no more than @max bytes. */
 struct iovec byte_ring_at(const struct byte_ring *ring, uint32_t off, uint32_t max);
 /* The first @n bytes are done with. */
 void byte_ring_drop(struct byte_ring *ring, uint32_t n);
-/* Gives the memory back, and the bytes in it up. */
-void byte_ring_release(struct byte_ring *ring, struct byte_pool *pool);
+/* Gives the memory back to the share that it is of, and the bytes in it up. */
+void byte_ring_release(struct byte_ring *ring, struct byte_share *share);
 
 #endif

@@ -31,8 +31,10 @@
 #define SEND_BATCH  128  /* frames a sendmmsg */
 #define GATHER      64   /* frames that wait at most before they are sent */
 #define DIRECT      4096 /* from this length on a frame is sent from where it lies */
-#define POLL_MAX    4096
+#define POLL_MAX    8192
 #define PIECES      2 /* of a frame, at most */
+
+_Static_assert(SWITCH_PORTS <= TCP_PORTS, "tcp.h: a port's number");
 
 struct port {
 	int fd;              /* -1: free */

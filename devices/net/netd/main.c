@@ -19,7 +19,7 @@
 #include "vmm/log.h"
 
 #define FORWARDS_MAX 64
-#define FILES_MAX    4096 /* sockets of guests' connections; memory follows it */
+#define FILES_MAX    8192 /* sockets of guests' connections; memory follows it */
 
 struct args {
 	uint32_t mtu;

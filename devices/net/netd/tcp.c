@@ -21,7 +21,7 @@
 #include "devices/net/netd/nat.h"
 #include "devices/net/netd/tcp_conn.h"
 
-#define RINGS_MAX     256u /* 128 MiB at the very most */
+#define RINGS_MAX     512u /* 256 MiB at the very most, half of it for one guest */
 #define RING_WAIT_MS  20u
 #define RING_STALL_MS 60000u
 #define DEFAULT_MSS   536u /* RFC 9293 §3.7.1 */
@@ -84,26 +84,32 @@ static void sweep(struct tcp *tcp)
 			;
 		*at = c->next;
 		tcp->conn[i] = tcp->conn[--tcp->n_conns];
-		byte_ring_release(&c->to_guest, &tcp->pool);
-		byte_ring_release(&c->to_host, &tcp->pool);
+		tcp->port[c->from].n_conns--;
+		byte_ring_release(&c->to_guest, conn_rings(tcp, c));
+		byte_ring_release(&c->to_host, conn_rings(tcp, c));
 		free(c);
 	}
 }
 
-/* Room for one more: 0, or -ENOMEM while the table is being looked at. */
-static int make_room(struct tcp *tcp)
+/* Room for one more of port @from: 0, or -ENOMEM while the table is being looked at. */
+static int make_room(struct tcp *tcp, unsigned from)
 {
 	struct conn *oldest = NULL;
 
-	if (tcp->n_conns < TCP_CONNECTIONS_MAX)
+	if (tcp->port[from].n_conns < TCP_TABLE - tcp->n_conns)
 		return 0;
 	for (unsigned i = 0; i < tcp->n_conns; i++) {
-		if (tcp->conn[i]->dead)
+		struct conn *c = tcp->conn[i];
+
+		if (c->from != from)
+			continue;
+		if (c->dead)
 			return -ENOMEM; /* one goes when the turn ends */
-		if (!oldest || tcp->conn[i]->seen_ms < oldest->seen_ms)
-			oldest = tcp->conn[i];
+		if (!oldest || c->seen_ms < oldest->seen_ms)
+			oldest = c;
 	}
-	conn_reset(tcp, oldest); /* its guest may be waiting */
+	if (oldest)
+		conn_reset(tcp, oldest); /* its guest may be waiting */
 	return -ENOMEM;
 }
 
@@ -194,7 +200,7 @@ static int open_conn(struct tcp *tcp, unsigned from, const struct segment *s)
 
 	if (!host_address(&s->flow, &to, &len))
 		return 0;
-	if (make_room(tcp) < 0)
+	if (make_room(tcp, from) < 0)
 		return 1; /* it asks again */
 	fd = open_socket(&to, len);
 	if (fd < 0) {
@@ -224,6 +230,7 @@ static int open_conn(struct tcp *tcp, unsigned from, const struct segment *s)
 	c->next = *bucket;
 	*bucket = c;
 	tcp->conn[tcp->n_conns++] = c;
+	tcp->port[from].n_conns++;
 	return 1;
 }
 
@@ -332,20 +339,21 @@ static uint64_t stalled_since(const struct conn *c)
 }
 
 /*
- * There is no ring left. Of the connections that hold one and move nothing, the one that has done
- * so longest ends: they would have the rings for ever.
+ * There is no ring left for the guest at port @from. Of its connections that hold one and move
+ * nothing, the one that has done so longest ends: they would have the rings for ever.
  */
-static void reclaim(struct tcp *tcp)
+static void reclaim(struct tcp *tcp, unsigned from)
 {
+	struct tcp_port *port = &tcp->port[from];
 	struct conn *oldest = NULL;
 	uint64_t since = UINT64_MAX;
 
-	if (tcp->now_ms < tcp->reclaim_ms)
+	if (tcp->now_ms < port->reclaim_ms)
 		return;
 	for (unsigned i = 0; i < tcp->n_conns; i++) {
 		struct conn *c = tcp->conn[i];
 
-		if (!c->dead && stalled_since(c) < since) {
+		if (c->from == from && !c->dead && stalled_since(c) < since) {
 			since = stalled_since(c);
 			oldest = c;
 		}
@@ -353,20 +361,20 @@ static void reclaim(struct tcp *tcp)
 	if (oldest && tcp->now_ms - since > RING_STALL_MS)
 		conn_reset(tcp, oldest);
 	else
-		tcp->reclaim_ms = (oldest ? since : tcp->now_ms) + RING_STALL_MS + 1;
+		port->reclaim_ms = (oldest ? since : tcp->now_ms) + RING_STALL_MS + 1;
 }
 
 /* Reads what there is room for. */
 static void pull(struct tcp *tcp, struct conn *c)
 {
 	struct iovec v[2];
-	unsigned n = byte_ring_room(&c->to_guest, &tcp->pool, v);
+	unsigned n = byte_ring_room(&c->to_guest, conn_rings(tcp, c), v);
 	size_t room = n == 0 ? 0 : v[0].iov_len + (n == 2 ? v[1].iov_len : 0);
 	ssize_t r;
 
 	if (n == 0) {
 		if (!c->to_guest.mem)
-			reclaim(tcp);
+			reclaim(tcp, c->from);
 		return;
 	}
 	if (c->to_guest.len == 0)
@@ -397,7 +405,7 @@ static void serve(struct tcp *tcp, struct conn *c)
 	if (c->dead)
 		return;
 	if (c->to_guest.len == 0)
-		byte_ring_release(&c->to_guest, &tcp->pool);
+		byte_ring_release(&c->to_guest, conn_rings(tcp, c));
 	if (c->ack_due)
 		conn_send_ack(tcp, c);
 	if (c->guest_fin && c->shut && c->fin_acked)
@@ -492,6 +500,8 @@ int tcp_create(struct tcp **out, const struct tcp_params *params)
 	if (getrandom(&tcp->key, sizeof(tcp->key), GRND_NONBLOCK) < 0)
 		tcp->key = tcp->now_ms;
 	byte_pool_init(&tcp->pool, RINGS_MAX);
+	for (unsigned i = 0; i < TCP_PORTS; i++)
+		tcp->port[i].rings.pool = &tcp->pool;
 	*out = tcp;
 	return 0;
 }

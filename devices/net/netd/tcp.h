@@ -38,16 +38,23 @@ struct tcp_params {
 	void *arg;
 };
 
-#define TCP_CONNECTIONS_MAX 2048 /* beyond it the one that was silent longest ends */
+#define TCP_PORTS           64
+
+/*
+ * Of one guest; beyond it its own that was silent longest ends. Of connections, as of memory for
+ * their bytes, there is twice as much, and a guest may have as much as is left for the others: who
+ * takes all that it can get leaves as much again, the second of its kind half of that.
+ */
+#define TCP_CONNECTIONS_MAX 2048
 
 /* 0 or -ENOMEM. */
 int tcp_create(struct tcp **out, const struct tcp_params *params);
 void tcp_destroy(struct tcp *tcp);
 
 /*
- * A frame from the guest at port @from, a number of the caller's; with @partial its checksum is
- * (virtio 1.2 §5.1.6.2). 1 if it was for one of these connections, or opens one; else it is
- * somebody else's, whole as before. No other port has a say in a connection.
+ * A frame from the guest at port @from, a number of the caller's below TCP_PORTS; with @partial its
+ * checksum is (virtio 1.2 §5.1.6.2). 1 if it was for one of these connections, or opens one; else
+ * it is somebody else's, whole as before. No other port has a say in a connection.
  */
 int tcp_input(struct tcp *tcp, unsigned from, const uint8_t *frame, size_t len, int partial);
 /* The guest at this port is gone, and its connections with it. */

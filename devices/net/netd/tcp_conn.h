@@ -76,6 +76,14 @@ struct conn {
 };
 
 #define TCP_BUCKETS 1024u
+#define TCP_TABLE   (2u * TCP_CONNECTIONS_MAX)
+
+/* What the guest at one port has of what all share. */
+struct tcp_port {
+	struct byte_share rings;
+	unsigned n_conns;
+	uint64_t reclaim_ms; /* before it none of its connections has been stalled for long */
+};
 
 struct tcp {
 	struct tcp_params params;
@@ -84,11 +92,11 @@ struct tcp {
 	uint64_t key;
 	uint8_t hold;
 	unsigned n_conns;
-	unsigned first;      /* whose turn it is when a port has room again */
-	uint64_t reclaim_ms; /* before it nobody has been stalled for long */
+	unsigned first; /* whose turn it is when a port has room again */
+	struct tcp_port port[TCP_PORTS];
 	struct conn *bucket[TCP_BUCKETS];
-	struct conn *conn[TCP_CONNECTIONS_MAX];
-	struct conn *polled[TCP_CONNECTIONS_MAX];
+	struct conn *conn[TCP_TABLE];
+	struct conn *polled[TCP_TABLE];
 };
 
 /* tcp.c */
@@ -115,6 +123,12 @@ void tcp_refuse(struct tcp *tcp, const struct segment *s);
 void conn_push(struct tcp *tcp, struct conn *c);
 void conn_set_timer(struct tcp *tcp, struct conn *c);
 void conn_timer(struct tcp *tcp, struct conn *c);
+
+/* Where the memory of its rings comes from. */
+static inline struct byte_share *conn_rings(struct tcp *tcp, const struct conn *c)
+{
+	return &tcp->port[c->from].rings;
+}
 
 /* a - b of sequence numbers (RFC 9293 §3.4). */
 static inline int32_t seq_diff(uint32_t a, uint32_t b)

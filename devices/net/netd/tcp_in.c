@@ -54,7 +54,7 @@ void conn_to_host(struct tcp *tcp, struct conn *c)
 			break;
 	}
 	if (c->to_host.len == 0) {
-		byte_ring_release(&c->to_host, &tcp->pool);
+		byte_ring_release(&c->to_host, conn_rings(tcp, c));
 		if (c->guest_fin && !c->shut) {
 			c->shut = 1;
 			shutdown(c->fd, SHUT_WR);
@@ -83,7 +83,7 @@ static uint32_t take_data(struct tcp *tcp, struct conn *c, const uint8_t *p, uin
 		done = (uint32_t)r;
 	}
 	if (done < n)
-		done += byte_ring_put(&c->to_host, &tcp->pool, p + done, n - done);
+		done += byte_ring_put(&c->to_host, conn_rings(tcp, c), p + done, n - done);
 	return done;
 }
 
