@@ -170,6 +170,50 @@ static void test_program(void **state)
 	assert_true(root_size(dir) > 65536);
 }
 
+/* A tool that somebody has put elsewhere, under another name, is found in /usr/bin all the same. */
+static void test_tool(void **state)
+{
+	char self[PATH_MAX], root[PATH_MAX], real[PATH_MAX], to[PATH_MAX], path[PATH_MAX];
+	const char *before = getenv("PATH");
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	(void)state;
+	assert_true(n > 0 && before);
+	self[n] = '\0';
+	snprintf(path, sizeof(path), "%s", before);
+	snprintf(root, sizeof(root), "%s/root", dir);
+	assert_int_equal(root_copy(self, path_of("away/bin/tool-2")), 0);
+	assert_int_equal(symlink("tool-2", path_of("away/bin/tool")), 0);
+	assert_non_null(realpath(path_of("away/bin/tool-2"), real));
+	assert_int_equal(root_make(root), 0);
+	assert_int_equal(setenv("PATH", path_of("away/bin"), 1), 0);
+	assert_int_equal(root_add_tool(root, "tool", -1), 0);
+	assert_int_equal(root_add_tool(root, "no-such-tool", -1), -ENOENT);
+	assert_string_equal(said(), "bench: there is no no-such-tool in PATH");
+	setenv("PATH", path, 1);
+	n = readlink(path_of("root/usr/bin/tool"), to, sizeof(to) - 1);
+	assert_int_equal(n, (ssize_t)strlen(real));
+	assert_memory_equal(to, real, n);
+	snprintf(root, sizeof(root), "root%.200s", real);
+	assert_int_equal(access(path_of(root), X_OK), 0);
+}
+
+/* What no program names: the C library opens it when a thread is cancelled. */
+static void test_library_of_cancelled_threads(void **state)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	(void)state;
+	assert_true(n > 0);
+	self[n] = '\0';
+	assert_int_equal(root_add_program(dir, self, "/program", -1), 0);
+	assert_true(access(path_of("lib/x86_64-linux-gnu/libgcc_s.so.1"), R_OK) == 0 ||
+		    access(path_of("lib/aarch64-linux-gnu/libgcc_s.so.1"), R_OK) == 0 ||
+		    access(path_of("usr/lib64/libgcc_s.so.1"), R_OK) == 0 ||
+		    access(path_of("lib64/libgcc_s.so.1"), R_OK) == 0);
+}
+
 static void test_no_program(void **state)
 {
 	char said_of[PATH_MAX];
@@ -191,6 +235,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_modules, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_cpio, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(test_program, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_tool, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(test_library_of_cancelled_threads, make_dir,
+						remove_dir),
 		cmocka_unit_test_setup_teardown(test_no_program, make_dir, remove_dir),
 	};
 

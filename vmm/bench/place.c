@@ -232,8 +232,7 @@ static int say_settings(struct place *p)
 		r = next_answer(p, START_LIMIT_MS, answer, sizeof(answer));
 	if (r < 0 || strcmp(answer, "set") == 0)
 		return r;
-	snprintf(p->last, sizeof(p->last), "%.*s", (int)sizeof(p->last) - 1, answer);
-	return -EPROTO;
+	return log_fail(-EPROTO, "bench: %s: cannot be told what to do: %s", title(p), answer);
 }
 
 int place_start(struct place *p)
@@ -251,7 +250,7 @@ int place_start(struct place *p)
 		r = say_settings(p);
 	if (r == -EPIPE)
 		died(p, "it was started");
-	else if (r < 0 && r != -ECANCELED)
+	else if (r < 0 && r != -ECANCELED && r != -EPROTO)
 		log_fail(r, "bench: %s: was not ready within %d s: %s", title(p),
 			 START_LIMIT_MS / 1000, p->last);
 	if (r < 0)

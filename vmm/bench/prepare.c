@@ -223,7 +223,7 @@ static int make_work(struct bench *b)
 static int make_root(const struct bench *b)
 {
 	static const char *const tools[] = {"sysbench", "fio", "iperf3"};
-	char root[PATH_MAX], path[PATH_MAX];
+	char root[PATH_MAX], cache[PATH_MAX];
 	int r;
 
 	snprintf(root, sizeof(root), "%s/root", b->work);
@@ -231,16 +231,16 @@ static int make_root(const struct bench *b)
 	if (r == 0)
 		r = root_add_program(root, b->self, "/skiff-bench", b->stop_fd);
 	for (size_t i = 0; r == 0 && i < sizeof(tools) / sizeof(tools[0]); i++)
-		if (bench_has_tool(b, tools[i]) && child_find(tools[i], path, sizeof(path)) == 0)
-			r = root_add_program(root, path, NULL, b->stop_fd);
+		if (bench_has_tool(b, tools[i]))
+			r = root_add_tool(root, tools[i], b->stop_fd);
 	if (r == 0)
 		r = root_add_shell(root, b->stop_fd);
 	if (r == 0)
 		r = root_add_text(root, "/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
 	/* Where libraries lie elsewhere, the cache tells their loader so. */
 	if (r == 0 && access("/etc/ld.so.cache", R_OK) == 0) {
-		snprintf(path, sizeof(path), "%s/root/etc/ld.so.cache", b->work);
-		r = root_copy("/etc/ld.so.cache", path);
+		snprintf(cache, sizeof(cache), "%s/root/etc/ld.so.cache", b->work);
+		r = root_copy("/etc/ld.so.cache", cache);
 	}
 	return r;
 }

@@ -142,9 +142,10 @@ static int add_library(const char *root, const char *program, const char *line)
 	return add_as_it_is(root, library);
 }
 
+/* Also what the C library opens when a thread is cancelled, and no program names. */
 static int add_libraries(const char *root, const char *path, char *loader, int stop_fd)
 {
-	char *argv[] = {loader, "--list", (char *)path, NULL};
+	char *argv[] = {loader, "--preload", "libgcc_s.so.1", "--list", (char *)path, NULL};
 	struct child_spec spec = {.argv = argv, .in = -1};
 	static char text[65536];
 	int r = child_capture(&spec, stop_fd, text, sizeof(text));
@@ -178,6 +179,23 @@ int root_add_program(const char *root, const char *path, const char *as, int sto
 	r = root_copy(path, to);
 	if (r == 0 && *loader)
 		r = add_libraries(root, path, loader, stop_fd);
+	return r;
+}
+
+int root_add_tool(const char *root, const char *name, int stop_fd)
+{
+	char found[PATH_MAX], path[PATH_MAX], link[PATH_MAX];
+	int r;
+
+	if (child_find(name, found, sizeof(found)) < 0)
+		return log_fail(-ENOENT, "bench: there is no %s in PATH", name);
+	/* Libraries may be named by where the program itself is ($ORIGIN). */
+	if (!realpath(found, path))
+		return fail(-errno, found);
+	r = root_add_program(root, path, NULL, stop_fd);
+	snprintf(link, sizeof(link), "%s/usr/bin/%s", root, name);
+	if (r == 0 && symlink(path, link) < 0 && errno != EEXIST)
+		r = fail(-errno, link);
 	return r;
 }
 

@@ -17,6 +17,9 @@ int root_make(const char *root);
 /* Program @path (a full path) with all that it is linked against, as @as, or at its own path. */
 int root_add_program(const char *root, const char *path, const char *as, int stop_fd);
 
+/* Program @name of PATH, at its own path and, wherever that is, by its name in /usr/bin. */
+int root_add_tool(const char *root, const char *name, int stop_fd);
+
 /* A shell with its commands: a static busybox if there is one, else sh alone. */
 int root_add_shell(const char *root, int stop_fd);
 
