@@ -16,6 +16,7 @@
 #include "vmm/container_of.h"
 #include "vmm/log.h"
 #include "vmm/loop.h"
+#include "vmm/signals.h"
 
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 
@@ -60,7 +61,6 @@ int ending_create(struct ending **out, struct loop *loop, void (*end)(void *arg,
 		  void *arg)
 {
 	struct ending *e = calloc(1, sizeof(*e));
-	struct sigaction now;
 	int r;
 
 	if (!e)
@@ -68,7 +68,7 @@ int ending_create(struct ending **out, struct loop *loop, void (*end)(void *arg,
 	*e = (struct ending){.loop = loop, .end = end, .arg = arg, .op.fn = came};
 	sigemptyset(&e->blocked);
 	for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+		if (!signal_is_ignored(signals[i]))
 			sigaddset(&e->blocked, signals[i]);
 	e->fd = signalfd(-1, &e->blocked, SFD_CLOEXEC);
 	if (e->fd < 0) {

@@ -12,6 +12,7 @@
 #include "loader/image/options.h"
 #include "loader/image/pull.h"
 #include "vmm/log.h"
+#include "vmm/signals.h"
 
 static volatile sig_atomic_t stop; /* the signal that came */
 
@@ -24,10 +25,10 @@ static void on_signal(int number)
 static void catch_signals(void)
 {
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
-	struct sigaction sa = {.sa_handler = on_signal}, old;
+	struct sigaction sa = {.sa_handler = on_signal};
 
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+		if (!signal_is_ignored(numbers[i]))
 			sigaction(numbers[i], &sa, NULL);
 }
 

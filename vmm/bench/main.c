@@ -23,6 +23,7 @@
 #include "vmm/bench/report.h"
 #include "vmm/bench/table.h"
 #include "vmm/log.h"
+#include "vmm/signals.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
@@ -38,12 +39,11 @@ static void stop(int sig)
 	errno = saved;
 }
 
-/* Unless whoever started us wanted it ignored: nohup, a shell that runs us in the background. */
 static void catch_signal(int sig)
 {
-	struct sigaction act = {.sa_handler = stop, .sa_flags = SA_RESTART}, was;
+	struct sigaction act = {.sa_handler = stop, .sa_flags = SA_RESTART};
 
-	if (sigaction(sig, NULL, &was) == 0 && was.sa_handler != SIG_IGN)
+	if (!signal_is_ignored(sig))
 		sigaction(sig, &act, NULL);
 }
 
