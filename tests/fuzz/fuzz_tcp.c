@@ -358,7 +358,7 @@ static void impersonate(const struct side *s)
 /* The guest at a port goes, and with it just what was its own. */
 static void forget(unsigned from)
 {
-	static int was[TCP_CONNECTIONS_MAX];
+	static int was[TCP_TABLE];
 	unsigned n = world.tcp->n_conns, came = world.came;
 
 	for (unsigned i = 0; i < n; i++)

@@ -17,7 +17,7 @@
 #define TCP_GUEST_TURNS 2000        /* of 1 ms at most, until a test gives up */
 #define TCP_GUEST_ISS   0xfffff000u /* wraps soon */
 #define TCP_GUEST_NOISE (5u << 20)
-#define TCP_GUEST_FDS   (TCP_CONNECTIONS_MAX + 16u) /* that the module may poll */
+#define TCP_GUEST_FDS   (2 * TCP_CONNECTIONS_MAX) /* that the module may poll */
 
 /* A guest's end of one connection; its numbers are those of RFC 9293. */
 struct tcp_guest {

@@ -66,6 +66,15 @@ void byte_ring_release(struct byte_ring *ring, struct byte_share *share)
 	*ring = (struct byte_ring){0};
 }
 
+void byte_ring_hand_over(struct byte_ring *ring, struct byte_share *share, struct byte_ring *to,
+			 struct byte_share *to_share)
+{
+	share->n_out--;
+	to_share->n_out++;
+	*to = (struct byte_ring){.mem = ring->mem};
+	*ring = (struct byte_ring){0};
+}
+
 unsigned byte_ring_room(struct byte_ring *ring, struct byte_share *share, struct iovec v[2])
 {
 	uint32_t tail = (ring->head + ring->len) % BYTE_RING_SIZE,

@@ -8,8 +8,8 @@
 /*
  * Bytes on their way through a connection: a ring that has memory only while something is in it.
  * Memory comes from a pool, which keeps a few pieces for the next and is bounded as a whole, so
- * that no number of connections can take more. Whoever shares a pool has a share of it, which may
- * have as much out as is left for the others: one alone half of all, a second a quarter.
+ * that no number of connections can take more. Whoever shares a pool has a share of it, which takes
+ * more only while that leaves at least as much for the others: one alone gets half of all.
  */
 #define BYTE_RING_SIZE (512u << 10)
 
@@ -43,6 +43,9 @@ uint32_t byte_ring_put(struct byte_ring *ring, struct byte_share *share, const v
 struct iovec byte_ring_at(const struct byte_ring *ring, uint32_t off, uint32_t max);
 /* The first @n bytes are done with. */
 void byte_ring_drop(struct byte_ring *ring, uint32_t n);
+/* Gives the memory, and not the bytes in it, to another ring, which is empty. */
+void byte_ring_hand_over(struct byte_ring *ring, struct byte_share *share, struct byte_ring *to,
+			 struct byte_share *to_share);
 /* Gives the memory back to the share that it is of, and the bytes in it up. */
 void byte_ring_release(struct byte_ring *ring, struct byte_share *share);
 

@@ -32,7 +32,8 @@
 #define GATHER      64   /* frames that wait at most before they are sent */
 #define DIRECT      4096 /* from this length on a frame is sent from where it lies */
 #define POLL_MAX    8192
-#define PIECES      2 /* of a frame, at most */
+#define PIECES      2    /* of a frame, at most */
+#define DEAF_MS     1000 /* until the next look at who wants to attach, without descriptors */
 
 _Static_assert(SWITCH_PORTS <= TCP_PORTS, "tcp.h: a port's number");
 
@@ -50,8 +51,9 @@ struct hub {
 	struct switching sw;
 	struct port *port[SWITCH_PORTS]; /* [NAT_PORT] is NULL */
 	unsigned n_ports;
-	uint64_t now_ms; /* of this turn */
-	unsigned frames; /* in this turn */
+	uint64_t now_ms;  /* of this turn */
+	uint64_t deaf_ms; /* the listener is not looked at before this */
+	unsigned frames;  /* in this turn */
 	struct patience patience;
 	struct pollfd fds[POLL_MAX];
 	struct mmsghdr msg[SEND_BATCH];
@@ -283,12 +285,15 @@ static void port_read(struct hub *hub, unsigned p)
 
 /* --- the loop -------------------------------------------------------------------------------- */
 
+/* Where there are no descriptors, who waits there would be found again and again. */
 static void accept_all(struct hub *hub)
 {
 	int fd;
 
 	while ((fd = accept4(hub->params.listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
 		hub_attach(hub, fd);
+	if (errno == EMFILE || errno == ENFILE)
+		hub->deaf_ms = hub->now_ms + DEAF_MS;
 }
 
 /* True while frames for a port that is full should not be made. */
@@ -308,7 +313,7 @@ static unsigned fill_ports(struct hub *hub, unsigned *at)
 {
 	unsigned n = 0;
 
-	if (hub->params.listen_fd >= 0) {
+	if (hub->params.listen_fd >= 0 && hub->now_ms >= hub->deaf_ms) {
 		at[n] = NAT_PORT;
 		hub->fds[n++] = (struct pollfd){.fd = hub->params.listen_fd, .events = POLLIN};
 	}
@@ -327,7 +332,8 @@ static unsigned fill_ports(struct hub *hub, unsigned *at)
 static void turn(struct hub *hub)
 {
 	unsigned at[SWITCH_PORTS], n, n_nat, n_tcp;
-	int hold = must_hold(hub), timeout_ms = hold ? HUB_STALL_MS : -1, r;
+	int hold = must_hold(hub), r;
+	int timeout_ms = hold ? HUB_STALL_MS : hub->now_ms < hub->deaf_ms ? DEAF_MS : -1;
 
 	n = fill_ports(hub, at);
 	n_nat = nat_fill(hub->nat, hub->fds + n, POLL_MAX - n, hold, &timeout_ms);
@@ -376,7 +382,8 @@ int hub_create(struct hub **out, const struct hub_params *params)
 {
 	struct hub *hub = calloc(1, sizeof(*hub));
 	struct nat_params nat = {.mtu = params->mtu, .send = from_nat, .arg = hub};
-	struct tcp_params tcp = {.mtu = params->mtu, .send = from_world, .arg = hub};
+	struct tcp_params tcp = {
+		.mtu = params->mtu, .files = params->files, .send = from_world, .arg = hub};
 	int r;
 
 	if (!hub)

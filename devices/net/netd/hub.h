@@ -27,9 +27,10 @@
 struct hub;
 
 struct hub_params {
-	uint32_t mtu;  /* for the NAT, and for hellos; 0: 1500 and none */
-	int listen_fd; /* where further VMs attach; -1: none */
-	uint64_t key;  /* random */
+	uint32_t mtu;   /* for the NAT, and for hellos; 0: 1500 and none */
+	int listen_fd;  /* where further VMs attach; -1: none */
+	uint64_t key;   /* random */
+	unsigned files; /* sockets for guests' TCP; 0: as many as there are connections */
 };
 
 /* 0, or -errno after one sentence. Takes listen_fd. */

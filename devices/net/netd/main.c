@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "devices/net/net.h"
@@ -20,6 +21,7 @@
 
 #define FORWARDS_MAX 64
 #define FILES_MAX    8192 /* sockets of guests' connections; memory follows it */
+#define FILES_SPARE  512  /* of those for ports, and for what libslirp opens */
 
 struct args {
 	uint32_t mtu;
@@ -99,9 +101,14 @@ static int start(const struct args *args, const struct jail *jail, struct hub **
 		.listen_fd = args->listen ? NETD_LISTEN_FD : -1,
 	};
 	struct net_forward fwd;
+	struct rlimit files;
 	char why[256];
 	int r;
 
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+		params.files =
+			(unsigned)(files.rlim_cur > 2 * FILES_SPARE ? files.rlim_cur - FILES_SPARE
+								    : files.rlim_cur / 2);
 	if (getrandom(&params.key, sizeof(params.key), 0) != sizeof(params.key))
 		return refuse("network", "the system has no random numbers");
 	r = hub_create(hub, &params);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The connections of netd's TCP: which there are, their sockets, and the turn in which all of them
- * are looked at. On netd's one thread. Knows no port and no switch.
+ * are looked at. On netd's one thread. Knows a port by its number, and no switch.
  *
  * System calls: socket, setsockopt, connect, getsockopt, readv, close.
  */
@@ -91,26 +91,31 @@ static void sweep(struct tcp *tcp)
 	}
 }
 
-/* Room for one more of port @from: 0, or -ENOMEM while the table is being looked at. */
+/* Room for one more of port @from, once a turn at the expense of another. 0 or -ENOMEM. */
 static int make_room(struct tcp *tcp, unsigned from)
 {
+	struct tcp_port *port = &tcp->port[from];
 	struct conn *oldest = NULL;
+	unsigned payer = from;
 
-	if (tcp->port[from].n_conns < TCP_TABLE - tcp->n_conns)
+	if (port->n_conns + tcp->n_conns < tcp->max)
 		return 0;
+	if (port->gave_way == tcp->turn)
+		return -ENOMEM;
+	port->gave_way = tcp->turn;
+	for (unsigned i = 0; port->n_conns == 0 && i < TCP_PORTS; i++)
+		if (tcp->port[i].n_conns > tcp->port[payer].n_conns)
+			payer = i;
 	for (unsigned i = 0; i < tcp->n_conns; i++) {
 		struct conn *c = tcp->conn[i];
 
-		if (c->from != from)
-			continue;
-		if (c->dead)
-			return -ENOMEM; /* one goes when the turn ends */
-		if (!oldest || c->seen_ms < oldest->seen_ms)
+		if (c->from == payer && !c->dead && (!oldest || c->seen_ms < oldest->seen_ms))
 			oldest = c;
 	}
 	if (oldest)
 		conn_reset(tcp, oldest); /* its guest may be waiting */
-	return -ENOMEM;
+	/* What has ended stays in the table until the end of the turn. */
+	return oldest && tcp->n_conns < TCP_TABLE ? 0 : -ENOMEM;
 }
 
 /* --- opening --------------------------------------------------------------------------------- */
@@ -338,30 +343,46 @@ static uint64_t stalled_since(const struct conn *c)
 	return since;
 }
 
-/*
- * There is no ring left for the guest at port @from. Of its connections that hold one and move
- * nothing, the one that has done so longest ends: they would have the rings for ever.
- */
-static void reclaim(struct tcp *tcp, unsigned from)
+/* Ends @from, and its ring, which had one, is that of @to. */
+static void inherit(struct tcp *tcp, struct conn *from, struct conn *to)
 {
-	struct tcp_port *port = &tcp->port[from];
+	struct byte_ring *ring = from->to_guest.mem ? &from->to_guest : &from->to_host;
+
+	conn_reset(tcp, from);
+	if (from != to)
+		byte_ring_hand_over(ring, conn_rings(tcp, from), &to->to_guest,
+				    conn_rings(tcp, to));
+}
+
+/*
+ * There is no ring left for the guest of @heir. Of its connections that hold one and move nothing,
+ * the one that has done so longest ends: they would have the rings for ever. A guest that has no
+ * ring at all does not wait for so long, and gets one of the guest that has most.
+ */
+static void reclaim(struct tcp *tcp, struct conn *heir)
+{
+	struct tcp_port *port = &tcp->port[heir->from];
+	unsigned payer = heir->from;
 	struct conn *oldest = NULL;
 	uint64_t since = UINT64_MAX;
 
 	if (tcp->now_ms < port->reclaim_ms)
 		return;
+	for (unsigned i = 0; port->rings.n_out == 0 && i < TCP_PORTS; i++)
+		if (tcp->port[i].rings.n_out > tcp->port[payer].rings.n_out)
+			payer = i;
 	for (unsigned i = 0; i < tcp->n_conns; i++) {
 		struct conn *c = tcp->conn[i];
 
-		if (c->from == from && !c->dead && stalled_since(c) < since) {
+		if (c->from == payer && !c->dead && stalled_since(c) < since) {
 			since = stalled_since(c);
 			oldest = c;
 		}
 	}
-	if (oldest && tcp->now_ms - since > RING_STALL_MS)
-		conn_reset(tcp, oldest);
+	if (oldest && (payer != heir->from || tcp->now_ms - since > RING_STALL_MS))
+		inherit(tcp, oldest, heir);
 	else
-		port->reclaim_ms = (oldest ? since : tcp->now_ms) + RING_STALL_MS + 1;
+		port->reclaim_ms = oldest ? since + RING_STALL_MS + 1 : tcp->now_ms + RING_WAIT_MS;
 }
 
 /* Reads what there is room for. */
@@ -369,20 +390,21 @@ static void pull(struct tcp *tcp, struct conn *c)
 {
 	struct iovec v[2];
 	unsigned n = byte_ring_room(&c->to_guest, conn_rings(tcp, c), v);
-	size_t room = n == 0 ? 0 : v[0].iov_len + (n == 2 ? v[1].iov_len : 0);
 	ssize_t r;
 
-	if (n == 0) {
-		if (!c->to_guest.mem)
-			reclaim(tcp, c->from);
-		return;
+	if (n == 0 && !c->to_guest.mem) {
+		reclaim(tcp, c);
+		if (!c->dead && c->to_guest.mem)
+			n = byte_ring_room(&c->to_guest, conn_rings(tcp, c), v);
 	}
+	if (n == 0)
+		return;
 	if (c->to_guest.len == 0)
 		c->moved_ms = tcp->now_ms;
 	r = readv(c->fd, v, (int)n);
 	if (r > 0) {
 		byte_ring_add(&c->to_guest, (uint32_t)r);
-		c->readable = (size_t)r == room || c->broken;
+		c->readable = (size_t)r == v[0].iov_len + (n == 2 ? v[1].iov_len : 0) || c->broken;
 	} else if (r == 0 && !c->broken) {
 		c->eof = 1;
 	} else if (r < 0 && (errno == EINTR || (errno == EAGAIN && !c->broken))) {
@@ -448,6 +470,7 @@ void tcp_poll(struct tcp *tcp, const struct pollfd *fds, unsigned n, int hold)
 	int held = hold || tcp->hold;
 
 	tcp->now_ms = clock_ms();
+	tcp->turn++;
 	tcp->hold = hold != 0;
 	for (unsigned i = 0; i < n; i++)
 		came(tcp, tcp->polled[i], fds[i].revents);
@@ -499,6 +522,8 @@ int tcp_create(struct tcp **out, const struct tcp_params *params)
 	tcp->now_ms = clock_ms();
 	if (getrandom(&tcp->key, sizeof(tcp->key), GRND_NONBLOCK) < 0)
 		tcp->key = tcp->now_ms;
+	tcp->turn = 1;
+	tcp->max = params->files && params->files < TCP_TABLE ? params->files : TCP_TABLE;
 	byte_pool_init(&tcp->pool, RINGS_MAX);
 	for (unsigned i = 0; i < TCP_PORTS; i++)
 		tcp->port[i].rings.pool = &tcp->pool;

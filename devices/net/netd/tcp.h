@@ -29,7 +29,8 @@
 struct tcp;
 
 struct tcp_params {
-	uint32_t mtu; /* of the guests' network: 0: 1500 */
+	uint32_t mtu;   /* of the guests' network: 0: 1500 */
+	unsigned files; /* sockets that it may have; 0: as many as it has connections */
 	/*
 	 * A frame for a guest, from the Ethernet header on; its bytes are gone after it returns.
 	 * 0: send no more until tcp_poll() is called without @hold. The frame itself was taken.
@@ -41,9 +42,10 @@ struct tcp_params {
 #define TCP_PORTS           64
 
 /*
- * Of one guest; beyond it its own that was silent longest ends. Of connections, as of memory for
- * their bytes, there is twice as much, and a guest may have as much as is left for the others: who
- * takes all that it can get leaves as much again, the second of its kind half of that.
+ * Of one guest, of twice as many for all. Of connections, as of memory for their bytes, a guest
+ * gets more only while that leaves at least as much for the others; beyond it each new connection
+ * ends that of its own that was silent longest. Who has none, and finds nothing left, gets one of
+ * the guest that has most.
  */
 #define TCP_CONNECTIONS_MAX 2048
 

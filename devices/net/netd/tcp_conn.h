@@ -82,6 +82,7 @@ struct conn {
 struct tcp_port {
 	struct byte_share rings;
 	unsigned n_conns;
+	uint64_t gave_way;   /* the turn in which a connection ended for a new one of its */
 	uint64_t reclaim_ms; /* before it none of its connections has been stalled for long */
 };
 
@@ -89,7 +90,9 @@ struct tcp {
 	struct tcp_params params;
 	struct byte_pool pool;
 	uint64_t now_ms;
+	uint64_t turn;
 	uint64_t key;
+	unsigned max; /* connections, but for those that gave way in this turn */
 	uint8_t hold;
 	unsigned n_conns;
 	unsigned first; /* whose turn it is when a port has room again */
