@@ -62,8 +62,9 @@ static void on_ending(int sig)
 
 		if (ending[i] != sig)
 			continue;
-		if (old->sa_handler == SIG_DFL) {
-			/* Delivered, or the faulting instruction run again, once we return. */
+		if (old->sa_handler == SIG_DFL || old->sa_flags & (int)SA_RESETHAND) {
+			/* Its own again, which may be for once. Delivered, or the faulting
+			 * instruction run again, once we return. */
 			sigaction(sig, old, NULL);
 			raise(sig);
 		} else {
