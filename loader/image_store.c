@@ -394,10 +394,30 @@ static int write_record(struct image_store *s, const struct image_entry *e)
 	return r ? r : sync_dir(s, "names");
 }
 
-/* Whether a machine is laid over the blob: its name in @machine. */
+/* The blob that a machine is laid over, or "" if it is over none. False if that cannot be told. */
+static int blob_of(int machines, const char *name, char blob[72])
+{
+	char text[PATH_MAX + 2], path[300];
+	const char *last;
+	ssize_t n;
+
+	blob[0] = '\0';
+	snprintf(path, sizeof(path), "%s/image", name);
+	n = read_small(machines, path, text, sizeof(text));
+	if (n <= 0)
+		return n == -ENOENT || n == -ENOTDIR;
+	text[strcspn(text, "\r\n")] = '\0';
+	last = strrchr(text, '/');
+	last = last ? last + 1 : text;
+	if (strlen(last) < 72)
+		memcpy(blob, last, strlen(last) + 1);
+	return 1;
+}
+
+/* Whether a machine is laid over the blob, or may be: its name in @machine. */
 static int machine_over(const char *blob, char *machine, size_t size)
 {
-	char home[PATH_MAX], text[PATH_MAX + 2], path[300];
+	char home[PATH_MAX], over[72];
 	struct dirent *d;
 	int found = 0;
 	DIR *dir;
@@ -405,22 +425,19 @@ static int machine_over(const char *blob, char *machine, size_t size)
 	if (image_store_home("machines", home, sizeof(home)))
 		return 0;
 	dir = opendir(home);
-	while (dir && !found && (d = readdir(dir))) {
-		const char *last;
-
+	if (!dir) {
+		found = errno != ENOENT;
+		snprintf(machine, size, "?");
+		return found;
+	}
+	while (!found && (d = readdir(dir))) {
 		if (d->d_name[0] == '.')
 			continue;
-		snprintf(path, sizeof(path), "%s/image", d->d_name);
-		if (read_small(dirfd(dir), path, text, sizeof(text)) <= 0)
-			continue;
-		text[strcspn(text, "\r\n")] = '\0';
-		last = strrchr(text, '/');
-		found = strcmp(last ? last + 1 : text, blob) == 0;
+		found = !blob_of(dirfd(dir), d->d_name, over) || strcmp(over, blob) == 0;
 		if (found)
 			snprintf(machine, size, "%s", d->d_name);
 	}
-	if (dir)
-		closedir(dir);
+	closedir(dir);
 	return found;
 }
 
@@ -523,7 +540,8 @@ static int remove_locked(struct image_store *s, const char *name, const char *ar
 	if (sharing < 2 && machine_over(blob, machine, sizeof(machine)))
 		return log_fail(
 			-EBUSY,
-			"image rm: %s: machine `%s` is laid over it: remove that machine first",
+			"image rm: %s: machine `%s` is laid over it, or cannot be read: remove that "
+			"machine first, or run this as whoever it belongs to",
 			e.name, machine);
 	snprintf(path, sizeof(path), "names/%s@%s", e.name, e.arch);
 	if (unlinkat(s->fd, path, 0))

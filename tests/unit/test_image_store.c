@@ -186,6 +186,28 @@ static void test_old_blobs_go(void **state)
 	assert_int_equal(found("v:1"), 'b');
 }
 
+/* What a machine lies over cannot be told: it may be any. */
+static void test_machines_that_cannot_be_read(void **state)
+{
+	(void)state;
+	assert_int_equal(add("u:1", "", 'a', 1), 0);
+	scratch_home_write("data/skiff/machines/web/image", "", 0);
+	for (int n = 0; n < 2; n++) {
+		said_clear();
+		assert_int_equal(image_store_remove(&store, "u:1", "amd64"), -EBUSY);
+		assert_non_null(strstr(said(), "machine `web` is laid over it, or cannot be read"));
+		assert_int_equal(add("u:1", "", (char)('b' + n), 2), 0);
+		assert_int_equal(scratch_home_count(IMAGES "blobs"), 2 + n);
+		unlink(scratch_home_path("data/skiff/machines/web/image"));
+		mkdir(scratch_home_path("data/skiff/machines/web/image"), 0700);
+	}
+	/* A directory that is no machine, and a file, lie over none. */
+	rmdir(scratch_home_path("data/skiff/machines/web/image"));
+	scratch_home_write("data/skiff/machines/note", "x", 1);
+	assert_int_equal(image_store_remove(&store, "u:1", "amd64"), 0);
+	assert_int_equal(scratch_home_count(IMAGES "blobs"), 0);
+}
+
 static void test_remove(void **state)
 {
 	struct image_entry e;
@@ -197,8 +219,10 @@ static void test_remove(void **state)
 	scratch_home_write("data/skiff/machines/other/image", "/somewhere/disk.img", 19);
 	said_clear();
 	assert_int_equal(image_store_remove(&store, "u", "amd64"), -EBUSY);
-	assert_string_equal(said(), "image rm: u:1: machine `web` is laid over it: remove that "
-				    "machine first");
+	assert_string_equal(said(),
+			    "image rm: u:1: machine `web` is laid over it, or cannot be read: "
+			    "remove that machine first, or run this as whoever it belongs "
+			    "to");
 	assert_int_equal(found("u:1"), 'a');
 	/* With a second name the first may go, since the blob stays. */
 	assert_int_equal(add("v:1", "", 'a', 1), 0);
@@ -340,6 +364,7 @@ int main(void)
 		WITH_STORE(test_add_and_find),
 		WITH_STORE(test_alias_moves_on),
 		WITH_STORE(test_old_blobs_go),
+		WITH_STORE(test_machines_that_cannot_be_read),
 		WITH_STORE(test_remove),
 		WITH_STORE(test_point),
 		WITH_STORE(test_damaged_records),
