@@ -147,7 +147,7 @@ int cloud_config_user(FILE *out, const struct cloud_user *u)
 	if (u->password_hash) {
 		/* `passwd` would not do for a user that the image has, such as root. */
 		put_value(out, "  hashed_passwd", u->password_hash);
-		fputs("  lock_passwd: false\nssh_pwauth: true\n", out);
+		fputs("  lock_passwd: false\nssh_pwauth: false\n", out);
 	} else {
 		fputs("  lock_passwd: true\n", out);
 	}

@@ -53,7 +53,7 @@ static void what_is_written(void **state)
 		 "  - \"ssh-rsa A jan@here\"\n  - \"ssh-rsa B\"\n"},
 		{{"jan", "", HASH, 0},
 		 "#cloud-config\nuser:\n  name: \"jan\"\n  sudo: \"ALL=(ALL) NOPASSWD:ALL\"\n"
-		 "  hashed_passwd: \"" HASH "\"\n  lock_passwd: false\nssh_pwauth: true\n"
+		 "  hashed_passwd: \"" HASH "\"\n  lock_passwd: false\nssh_pwauth: false\n"
 		 "manage_etc_hosts: localhost\n"},
 		{{"root", "ssh-rsa A", NULL, 0},
 		 "#cloud-config\nuser:\n  name: \"root\"\n  sudo: \"ALL=(ALL) NOPASSWD:ALL\"\n"
