@@ -63,9 +63,17 @@ int publish_to_hostfwd(const char *text, char *out, size_t size)
 	struct published p;
 	int n = -1;
 
-	if (take_apart(text, &p) == 0)
+	if (take_apart(text, &p) == 0) {
+		if (p.addr[0] == '[')
+			return log_fail(
+				-EINVAL,
+				"-p: %s: an IPv6 address of the host's needs the guest's, too: "
+				"leave it out for 127.0.0.1, or write `--net "
+				"user,hostfwd=%s:%s:%s-[GUEST]:%s`",
+				text, p.udp ? "udp" : "tcp", p.addr, p.host, p.guest);
 		n = snprintf(out, size, "hostfwd=%s:%s:%s-:%s", p.udp ? "udp" : "tcp", p.addr,
 			     p.host, p.guest);
+	}
 	if (n < 0 || (size_t)n >= size)
 		return log_fail(-EINVAL,
 				"-p: %s: give the host's port and the guest's, such as 8080:80, "
