@@ -197,6 +197,13 @@ static int find_image(struct launch *l)
 				"all that is on its disk)",
 				d->name, d->image, d->path);
 	} else {
+		if (!machine_dir_is_from(d, l->config.image))
+			return log_fail(
+				-EEXIST,
+				"machine %s: was made from another image, %s: name that one, or "
+				"give another --name (to remove %s removes the machine and all "
+				"that is on its disk)",
+				d->name, d->image_name[0] ? d->image_name : d->image, d->path);
 		r = launch_image_again(d->image, d->image_format, &l->image);
 		if (r < 0)
 			return r;
@@ -338,10 +345,20 @@ static int ask_password(struct launch *l)
 {
 	if (!l->config.password)
 		return 0;
-	if (l->dir.is_new)
+	if (l->dir.is_new) {
+		l->dir.has_password = 1;
 		return password_ask(STDIN_FILENO, l->login.name, l->hash);
-	log_line(LOG_INFO, "%s: the password is what it was made at the machine's first start",
-		 l->dir.name);
+	}
+	password_skip(STDIN_FILENO);
+	if (l->dir.has_password)
+		log_line(LOG_INFO,
+			 "%s: the password is what it was made at the machine's first start",
+			 l->dir.name);
+	else
+		log_line(LOG_WARN,
+			 "%s: --password: the machine was given none at its first start, and gets "
+			 "none later: log in by ssh, with -p 2222:22, or remove %s to make it anew",
+			 l->dir.name, l->dir.path);
 	return 0;
 }
 
@@ -363,7 +380,7 @@ static int make_seed(struct launch *l, const char *os)
 	/* ssh-keygen may speak. */
 	boot_status_clear(&l->status);
 	if (r == 0 && !l->config.user_data)
-		r = login_keys_find(l->login.home, l->dir.path, &l->keys);
+		r = login_keys_find(l->login.home, l->dir.path, l->dir.is_new, &l->keys);
 	p.user.keys = l->keys.text;
 	if (r == 0)
 		r = seed_create(&p, &l->seed_fd);
@@ -371,6 +388,28 @@ static int make_seed(struct launch *l, const char *os)
 	for (unsigned i = 0; i < SEED_FILES; i++)
 		seed_file_free(&p.files[i]);
 	return r;
+}
+
+/* In a shell's $'...', as what is said has no other bytes than printable ASCII. */
+static void add_escaped(char *text, size_t size, const char *word)
+{
+	size_t n = strlen(text);
+
+	n += (size_t)snprintf(text + n, size - n, "$'");
+	for (; *word && n + 8 < size; word++) {
+		unsigned char c = (unsigned char)*word;
+		int plain = c >= 0x20 && c < 0x7f && c != '\'' && c != '\\';
+
+		n += (size_t)snprintf(text + n, size - n, plain ? "%c" : "\\%03o", c);
+	}
+	snprintf(text + n, size - n, "'");
+}
+
+static int is_printable(const char *word)
+{
+	while (*word >= 0x20 && *word < 0x7f)
+		word++;
+	return !*word;
 }
 
 /* As one word of a shell. */
@@ -382,6 +421,10 @@ static void add_quoted(char *text, size_t size, const char *word)
 
 	if (!word[strspn(word, plain)]) {
 		snprintf(text + n, size - n, "%s", word);
+		return;
+	}
+	if (!is_printable(word)) {
+		add_escaped(text, size, word);
 		return;
 	}
 	n += (size_t)snprintf(text + n, size - n, "'");
@@ -406,7 +449,8 @@ static void make_hint(struct launch *l)
 	if (port && l->keys.identity[0]) {
 		/* What root has made, root alone may read. */
 		n = (size_t)snprintf(l->hint, sizeof(l->hint), "%sssh -i ",
-				     getuid() == 0 && getenv("SUDO_USER") ? "sudo " : "");
+				     l->keys.made && getuid() == 0 && getenv("SUDO_USER") ? "sudo "
+											  : "");
 		add_quoted(l->hint, sizeof(l->hint), l->keys.identity);
 		n = strlen(l->hint);
 	} else if (port && l->keys.text) {
@@ -578,6 +622,9 @@ int launch_started(struct launch *l)
 	int r = 0;
 
 	if (l->config.image && l->dir.is_new) {
+		if (!launch_image_is_file(l->config.image))
+			snprintf(l->dir.image_name, sizeof(l->dir.image_name), "%s",
+				 l->config.image);
 		r = machine_dir_set_user(&l->dir, l->login.name);
 		if (r == 0)
 			r = machine_dir_keep(&l->dir, l->image.path,

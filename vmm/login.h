@@ -36,14 +36,18 @@ void login_fit_name(const char *name, char fit[LOGIN_NAME_SIZE]);
 
 /* Public keys that may log in. Zeroed, it is none. */
 struct login_keys {
-	char *text;              /* one a line, printable ASCII; NULL if there is none */
-	char identity[PATH_MAX]; /* the private key, if it was made for the machine; else "" */
+	char *text; /* one a line, printable ASCII; NULL if there is none */
+	/* The private key that ssh has to be told, as it does not look for it by itself; else "".
+	 */
+	char identity[PATH_MAX];
+	int made; /* and it was made for the machine */
 };
 
 /*
- * Finds the keys of whoever lives in @home: ~/.ssh/id_*.pub. If there are none, takes the one in
- * directory @dir, @dir/id_ed25519 and its .pub, and makes it by ssh-keygen if it is not there yet:
- * for skiff alone, without a passphrase, readable by its owner only. One process at a time may do
+ * Finds the keys of whoever lives in @home: ~/.ssh/id_*.pub. If there are none, one is made by
+ * ssh-keygen in directory @dir, id_ed25519 and its .pub: for skiff alone, without a passphrase,
+ * readable by its owner only. Where that is, it is one of the keys; but a machine that is not new
+ * (@is_new 0) knows those of its first start, so none is made for it. One process at a time may do
  * so in a directory, which exists.
  *
  * 0; also without a key, after a warning, where ssh-keygen is not installed. -errno after one
@@ -51,7 +55,7 @@ struct login_keys {
  * read or a line in it that is no key of a kind that sshd takes (Ed25519, ECDSA, RSA, and the first
  * two on a token) is left out with a warning; its content is never shown.
  */
-int login_keys_find(const char *home, const char *dir, struct login_keys *k);
+int login_keys_find(const char *home, const char *dir, int is_new, struct login_keys *k);
 void login_keys_free(struct login_keys *k);
 
 /*

@@ -202,11 +202,36 @@ static int is_public_key(const struct dirent *e)
 	       memcmp(e->d_name + len - 4, ".pub", 4) == 0;
 }
 
+/* One that ssh tries without being told (ssh_config(5), IdentityFile). */
+static int is_usual(const char *name)
+{
+	static const char *const usual[] = {"id_rsa.pub", "id_ecdsa.pub", "id_ecdsa_sk.pub",
+					    "id_ed25519.pub", "id_ed25519_sk.pub"};
+
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++)
+		if (strcmp(usual[i], name) == 0)
+			return 1;
+	return 0;
+}
+
+/* The private key beside public key @path, unless that is not here. */
+static void name_private(const char *path, struct login_keys *k)
+{
+	size_t n = strlen(path) - strlen(".pub");
+
+	if (n >= sizeof(k->identity))
+		return;
+	memcpy(k->identity, path, n);
+	k->identity[n] = '\0';
+	if (access(k->identity, F_OK) != 0)
+		k->identity[0] = '\0';
+}
+
 static int add_own_keys(const char *home, struct login_keys *k)
 {
 	char dir[PATH_MAX + 8], path[sizeof(dir) + NAME_MAX + 2];
 	struct dirent **list;
-	int n, r = 0;
+	int n, usual = 0, r = 0;
 
 	if (home[0] == '\0')
 		return 0;
@@ -215,16 +240,23 @@ static int add_own_keys(const char *home, struct login_keys *k)
 	if (n < 0) /* most often there is none */
 		return 0;
 	for (int i = 0; i < n; i++) {
+		int is_one = is_usual(list[i]->d_name);
+
 		snprintf(path, sizeof(path), "%s/%s", dir, list[i]->d_name);
 		free(list[i]);
 		if (r == -ENOMEM)
 			continue;
 		r = login_keys_read(path, k);
+		usual |= r > 0 && is_one;
+		if (r > 0 && !k->identity[0])
+			name_private(path, k);
 		if (r < 0 && r != -ENOMEM)
 			log_line(LOG_WARN, "ssh key: %s: cannot be read: %s: left out", path,
 				 strerror(-r));
 	}
 	free(list);
+	if (usual)
+		k->identity[0] = '\0';
 	return r == -ENOMEM ? log_fail(r, "ssh key: out of memory") : 0;
 }
 
@@ -288,25 +320,25 @@ static int make_key(const char *program, const char *dir, const char *key, const
 	return 0;
 }
 
-static int add_made_key(const char *dir, struct login_keys *k)
+static int add_made_key(const char *dir, int is_new, struct login_keys *k)
 {
-	char key_pub[PATH_MAX + 8], program[PATH_MAX];
+	char key[PATH_MAX], key_pub[PATH_MAX + 8], program[PATH_MAX];
 	int r;
 
-	if ((size_t)snprintf(k->identity, sizeof(k->identity), "%s/%s", dir, KEY_NAME) >=
-	    sizeof(k->identity))
+	if ((size_t)snprintf(key, sizeof(key), "%s/%s", dir, KEY_NAME) >= sizeof(key))
 		return log_fail(-ENAMETOOLONG, "ssh key: %s: is too long a path", dir);
-	snprintf(key_pub, sizeof(key_pub), "%s.pub", k->identity);
-	if (access(k->identity, F_OK) != 0 || access(key_pub, F_OK) != 0) {
+	snprintf(key_pub, sizeof(key_pub), "%s.pub", key);
+	if (access(key, F_OK) != 0 || access(key_pub, F_OK) != 0) {
+		if (!is_new || k->text)
+			return 0;
 		if (find_keygen(program, sizeof(program)) < 0) {
 			log_line(LOG_WARN,
 				 "ssh key: there is none in ~/.ssh, and no %s to make one: install "
 				 "openssh-client (Fedora, Alpine: openssh); the guest gets no key",
 				 KEYGEN);
-			k->identity[0] = '\0';
 			return 0;
 		}
-		r = make_key(program, dir, k->identity, key_pub);
+		r = make_key(program, dir, key, key_pub);
 		if (r < 0)
 			return r;
 	}
@@ -317,17 +349,19 @@ static int add_made_key(const char *dir, struct login_keys *k)
 		return log_fail(-EINVAL,
 				"ssh key: %s: holds no key; remove it, so that one is made",
 				key_pub);
+	memcpy(k->identity, key, strlen(key) + 1);
+	k->made = 1;
 	return 0;
 }
 
-int login_keys_find(const char *home, const char *dir, struct login_keys *k)
+int login_keys_find(const char *home, const char *dir, int is_new, struct login_keys *k)
 {
 	int r;
 
 	*k = (struct login_keys){0};
 	r = add_own_keys(home, k);
-	if (r == 0 && !k->text)
-		r = add_made_key(dir, k);
+	if (r == 0)
+		r = add_made_key(dir, is_new, k);
 	if (r < 0)
 		login_keys_free(k);
 	return r;

@@ -33,7 +33,10 @@
 #define HOME_LOCK      ".lock"
 #define DISK           "disk.qcow2"
 #define NEW            ".new"
-#define IMAGE_TEXT_MAX (PATH_MAX + 64)
+#define PASSWORD       "password" /* a line of `user`, where there is one */
+#define IMAGE_TEXT_MAX (PATH_MAX + 64 + MACHINE_IMAGE_NAME_SIZE)
+
+_Static_assert(MACHINE_IMAGE_NAME_SIZE >= IMAGE_STORE_NAME_MAX, "a name fits");
 
 /*
  * Ours to remove beside the lock, in this order: without `image` it is no machine any more. The
@@ -215,16 +218,18 @@ static int is_user(const char *user)
 
 static int load_user(struct machine_dir *d)
 {
-	char text[MACHINE_USER_MAX + 3];
+	char text[MACHINE_USER_MAX + sizeof(PASSWORD) + 3], *rest = text;
 	int r = read_text(d, "user", text, sizeof(text));
 
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0 && r != -EFBIG)
 		return failed(d, r, "read", "user");
-	if (r == 0 && text[0] && text[strlen(text) - 1] == '\n')
-		text[strlen(text) - 1] = '\0';
-	if (r < 0 || !is_user(text))
+	if (r == 0) {
+		strsep(&rest, "\n");
+		d->has_password = rest && strcmp(rest, PASSWORD "\n") == 0;
+	}
+	if (r < 0 || !is_user(text) || (rest && *rest && !d->has_password))
 		return log_fail(-EINVAL,
 				"machine %s: %s/user is not one login name: write into it who the "
 				"guest's user is, or remove it",
@@ -235,13 +240,13 @@ static int load_user(struct machine_dir *d)
 
 int machine_dir_set_user(struct machine_dir *d, const char *user)
 {
-	char text[MACHINE_USER_MAX + 2];
+	char text[MACHINE_USER_MAX + sizeof(PASSWORD) + 2];
 	int r;
 
 	if (!is_user(user))
 		return log_fail(-EINVAL, "machine %s: %s: no login name of at most %d characters",
 				d->name, user, MACHINE_USER_MAX);
-	snprintf(text, sizeof(text), "%s\n", user);
+	snprintf(text, sizeof(text), "%s\n%s", user, d->has_password ? PASSWORD "\n" : "");
 	r = write_text(d, "user", text);
 	if (r == 0)
 		snprintf(d->user, sizeof(d->user), "%s", user);
@@ -253,11 +258,11 @@ static int is_format(const char *format)
 	return strcmp(format, "raw") == 0 || strcmp(format, "qcow2") == 0;
 }
 
-/* Lines: its path; its format; its size and time, which older files do not have. */
+/* Lines: its path; its format; its size and time; its name. Older files have fewer of them. */
 static int parse_image(struct machine_dir *d, char *text)
 {
 	char *path = strsep(&text, "\n"), *format = strsep(&text, "\n");
-	char *stamp = strsep(&text, "\n"), more;
+	char *stamp = strsep(&text, "\n"), *name = strsep(&text, "\n"), more;
 
 	if (path[0] != '/' || strlen(path) >= sizeof(d->image) || !format || !is_format(format))
 		return -EINVAL;
@@ -265,6 +270,9 @@ static int parse_image(struct machine_dir *d, char *text)
 	    sscanf(stamp, "%" SCNu64 " %" SCNd64 "%c", &d->image_size, &d->image_mtime_ns, &more) !=
 		    2)
 		return -EINVAL;
+	if (name && *name && !image_store_name_is_good(name))
+		return -EINVAL;
+	snprintf(d->image_name, sizeof(d->image_name), "%s", name ? name : "");
 	memcpy(d->image, path, strlen(path) + 1);
 	memcpy(d->image_format, format, strlen(format) + 1);
 	return 0;
@@ -275,9 +283,15 @@ static int load_image(struct machine_dir *d)
 	char text[IMAGE_TEXT_MAX];
 	int r = read_text(d, "image", text, sizeof(text));
 
-	d->is_new = r == -ENOENT;
-	if (r == -ENOENT)
+	d->is_new = r == -ENOENT && faccessat(d->dir_fd, "uuid", F_OK, AT_SYMLINK_NOFOLLOW) != 0;
+	if (d->is_new)
 		return 0;
+	if (r == -ENOENT)
+		return log_fail(r,
+				"machine %s: there is no %s/image, which says what its disk lies "
+				"over: put it back, or remove that directory, and the machine with "
+				"it",
+				d->name, d->path);
 	if (r < 0 && r != -EFBIG)
 		return failed(d, r, "read", "image");
 	if (r == 0)
@@ -549,8 +563,8 @@ int machine_dir_keep(struct machine_dir *d, const char *image, const char *forma
 		return log_fail(-EINVAL, "%s: a line's end in an image's path: rename it", image);
 	if (strlen(image) >= sizeof(d->image))
 		return log_fail(-ENAMETOOLONG, "%s: is too long a path: move that image", image);
-	snprintf(text, sizeof(text), "%s\n%s\n%" PRIu64 " %" PRId64 "\n", image, format, size,
-		 mtime_ns);
+	snprintf(text, sizeof(text), "%s\n%s\n%" PRIu64 " %" PRId64 "\n%s\n", image, format, size,
+		 mtime_ns, d->image_name);
 	if (d->is_new)
 		r = save_uuid(d);
 	if (r == 0)
@@ -583,6 +597,11 @@ int machine_dir_is_over(const struct machine_dir *d, const char *image, uint64_t
 	return strcmp(d->image, image) == 0 &&
 	       (d->image_size == 0 || is_blob(image) ||
 		(d->image_size == size && d->image_mtime_ns == mtime_ns));
+}
+
+int machine_dir_is_from(const struct machine_dir *d, const char *name)
+{
+	return d->image_name[0] ? strcmp(d->image_name, name) == 0 : is_blob(d->image);
 }
 
 void machine_dir_close(struct machine_dir *d)

@@ -10,19 +10,21 @@
  * What is kept of a machine that was started from an image, in a directory of its own:
  *
  *   $XDG_DATA_HOME/skiff/machines/NAME/disk.qcow2	what the guest has changed, over the image
- *				       image		the image: its path, its format, and of its
- *							file the size and time of the last change
- *				       uuid		what the guest knows itself by
- *				       user		the login name of its user
- *				       id_ed25519	a key to log in with, if you have none
+ *				       image		the image: its path, its format, of its file
+ *							the size and time of the last change, and
+ *its name, if it is one of the store uuid		what the guest knows itself by
+ *				       user		the login name of its user, and whether it
+ *was given a password id_ed25519	a key to log in with, if you have none
  *				       lock		held while the machine runs
  *
- * `image` is written last: without it the machine is new, and what else is there is what was left
- * when it was being made. Files of other names are a person's: they stay, and so does a directory
- * that holds one. `machines/.lock` is held while a directory comes into being or goes.
+ * `image` is written last: without it, and without `uuid` before it, the machine is new, and what
+ * else is there is what was left when it was being made. Files of other names are a person's: they
+ *stay, and so does a directory that holds one. `machines/.lock` is held while a directory comes
+ *into being or goes.
  */
-#define MACHINE_NAME_MAX 63 /* bytes: it becomes the guest's host name */
-#define MACHINE_USER_MAX 32 /* bytes: useradd takes no more */
+#define MACHINE_NAME_MAX        63 /* bytes: it becomes the guest's host name */
+#define MACHINE_USER_MAX        32 /* bytes: useradd takes no more */
+#define MACHINE_IMAGE_NAME_SIZE 96 /* of a name in the store, with its NUL */
 
 struct machine_dir {
 	char name[MACHINE_NAME_MAX + 1];
@@ -37,6 +39,10 @@ struct machine_dir {
 	uint64_t image_size;             /* bytes of its file; 0: not known */
 	int64_t image_mtime_ns;          /* since 1970 */
 	char user[MACHINE_USER_MAX + 1]; /* "": none */
+	/* Of a new machine the caller's to fill in, before what writes them down. */
+	char image_name[MACHINE_IMAGE_NAME_SIZE]; /* by machine_dir_keep(); "": a file, or not known
+						   */
+	uint8_t has_password;                     /* by machine_dir_set_user() */
 	int home_fd, dir_fd, lock_fd;
 };
 
@@ -71,6 +77,9 @@ int machine_dir_keep(struct machine_dir *d, const char *image, const char *forma
  */
 int machine_dir_is_over(const struct machine_dir *d, const char *image, uint64_t size,
 			int64_t mtime_ns);
+
+/* Whether it was made from image @name of the store, as far as that is known. */
+int machine_dir_is_from(const struct machine_dir *d, const char *name);
 
 /* Writes down who the guest's user is; of a new machine before it is kept. 0 or -errno, said. */
 int machine_dir_set_user(struct machine_dir *d, const char *user);

@@ -196,6 +196,15 @@ int password_ask(int fd, const char *user, char hash[PASSWORD_HASH_SIZE])
 	return r;
 }
 
+void password_skip(int fd)
+{
+	char line[PASSWORD_MAX + 1];
+
+	if (!isatty(fd))
+		read_line(fd, NULL, line);
+	explicit_bzero(line, sizeof(line));
+}
+
 int password_hash(const char *password, char hash[PASSWORD_HASH_SIZE])
 {
 	struct crypt_data *data = calloc(1, sizeof(*data));

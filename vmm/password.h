@@ -17,6 +17,9 @@
  */
 int password_ask(int fd, const char *user, char hash[PASSWORD_HASH_SIZE]);
 
+/* Reads, from anything but a terminal, the line that password_ask() would have, and forgets it. */
+void password_skip(int fd);
+
 /*
  * Hashes by crypt(3) with a random salt: SHA-512, `$6$`, which the C library of every guest knows;
  * musl (Alpine) does not know yescrypt. 0, -ENOMEM, or -EIO if this host's libcrypt will not; after

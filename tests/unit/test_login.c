@@ -260,7 +260,7 @@ static void the_users_own_keys_come_first(void **state)
 	put(in(home, ".ssh/other.pub"), ED25519 " other\n");
 	put(in(home, ".ssh/id_.pub.bak"), ED25519 " old\n");
 	said_clear();
-	assert_int_equal(login_keys_find(home, dir, &k), 0);
+	assert_int_equal(login_keys_find(home, dir, 1, &k), 0);
 	assert_string_equal(k.text, SK_ECDSA " a\n" ED25519 " b\n" SK "\n");
 	assert_string_equal(k.identity, "");
 	assert_int_equal(said_count(), 0);
@@ -268,7 +268,7 @@ static void the_users_own_keys_come_first(void **state)
 
 	/* One that cannot be read does not take the others with it. */
 	assert_int_equal(symlink("nowhere", in(home, ".ssh/id_gone.pub")), 0);
-	assert_int_equal(login_keys_find(home, dir, &k), 0);
+	assert_int_equal(login_keys_find(home, dir, 1, &k), 0);
 	assert_string_equal(k.text, SK_ECDSA " a\n" ED25519 " b\n" SK "\n");
 	assert_int_equal(said_count(), 1);
 	assert_non_null(strstr(said(), "id_gone.pub"));
@@ -295,9 +295,9 @@ static void every_kind_of_ssh_keygen_is_taken(void **state)
 		CHECK(tool_run(out, sizeof(out), "ssh-keygen", "-q", "-t", kinds[i][0], "-b",
 			       kinds[i][1], "-N", "", "-C", "a b", "-f", key, NULL) == 0);
 		said_clear();
-		CHECK(login_keys_find(home, dir, &k) == 0);
+		CHECK(login_keys_find(home, dir, 1, &k) == 0);
 		CHECK(k.text && strlen(k.text) > 70 && strstr(k.text, " a b\n"));
-		CHECK(k.identity[0] == '\0' && said_count() == 0);
+		CHECK(strcmp(k.identity, key) == 0 && !k.made && said_count() == 0);
 		login_keys_free(&k);
 		/* And ssh-keygen takes what we keep of one. */
 		put(pub, ED25519 "\n" SK "\n" SK_ECDSA "\n");
@@ -314,7 +314,7 @@ static void one_is_made_and_kept(void **state)
 	empty_home();
 	put(in(dir, ".id_ed25519.new"), "what an interrupted run left");
 	said_clear();
-	assert_int_equal(login_keys_find(home, dir, &a), 0);
+	assert_int_equal(login_keys_find(home, dir, 1, &a), 0);
 	assert_int_equal(said_count(), 0);
 	assert_string_equal(a.identity, in(dir, "id_ed25519"));
 	assert_memory_equal(a.text, "ssh-ed25519 ", 12);
@@ -328,24 +328,71 @@ static void one_is_made_and_kept(void **state)
 		0);
 	assert_memory_equal(out, a.text, 80);
 
-	assert_int_equal(login_keys_find("", dir, &b), 0);
+	assert_int_equal(login_keys_find("", dir, 1, &b), 0);
 	assert_string_equal(b.text, a.text);
 	assert_string_equal(b.identity, a.identity);
 	login_keys_free(&b);
 
 	/* Half of a pair is none. */
 	assert_int_equal(unlink(in(dir, "id_ed25519.pub")), 0);
-	assert_int_equal(login_keys_find(home, dir, &b), 0);
+	assert_int_equal(login_keys_find(home, dir, 1, &b), 0);
 	assert_string_not_equal(b.text, a.text);
 	login_keys_free(&b);
 	login_keys_free(&a);
 
 	put(in(dir, "id_ed25519.pub"), "garbage\n");
 	said_clear();
-	assert_int_equal(login_keys_find(home, dir, &a), -EINVAL);
+	assert_int_equal(login_keys_find(home, dir, 1, &a), -EINVAL);
 	assert_int_equal(said_count(), 2); /* the line, the file */
 	assert_non_null(strstr(said(), "id_ed25519.pub"));
 	assert_null(a.text);
+}
+
+/* A machine that has started knows the keys of its first start, and no later one. */
+static void a_kept_machine_gets_none(void **state)
+{
+	struct login_keys k;
+
+	(void)state;
+	empty_home();
+	said_clear();
+	assert_int_equal(login_keys_find(home, dir, 0, &k), 0);
+	assert_null(k.text);
+	assert_int_equal(access(in(dir, "id_ed25519"), F_OK), -1);
+	assert_int_equal(login_keys_find(home, dir, 1, &k), 0);
+	assert_true(k.made);
+	login_keys_free(&k);
+	/* By now there is one of the user's own, which the guest does not know. */
+	put(in(home, ".ssh/id_ed25519.pub"), ED25519 " b\n");
+	assert_int_equal(login_keys_find(home, dir, 0, &k), 0);
+	assert_string_equal(k.identity, in(dir, "id_ed25519"));
+	assert_true(k.made);
+	login_keys_free(&k);
+	assert_int_equal(said_count(), 0);
+}
+
+/* Keys that ssh does not try by itself: one of them is named, if its private half is here. */
+static void unusual_names(void **state)
+{
+	struct login_keys k;
+
+	(void)state;
+	empty_home();
+	put(in(home, ".ssh/id_agent.pub"), ED25519 " held by an agent\n");
+	assert_int_equal(login_keys_find(home, dir, 1, &k), 0);
+	assert_string_equal(k.identity, "");
+	login_keys_free(&k);
+	put(in(home, ".ssh/id_github.pub"), ED25519 " b\n");
+	put(in(home, ".ssh/id_github"), "PRIVATE");
+	assert_int_equal(login_keys_find(home, dir, 1, &k), 0);
+	assert_string_equal(k.identity, in(home, ".ssh/id_github"));
+	assert_false(k.made);
+	login_keys_free(&k);
+	put(in(home, ".ssh/id_rsa.pub"), ED25519 " c\n");
+	assert_int_equal(login_keys_find(home, dir, 1, &k), 0);
+	assert_string_equal(k.identity, "");
+	login_keys_free(&k);
+	assert_int_equal(access(in(dir, "id_ed25519"), F_OK), -1);
 }
 
 static void what_is_in_the_way(void **state)
@@ -357,19 +404,19 @@ static void what_is_in_the_way(void **state)
 	(void)state;
 	empty_home();
 	said_clear();
-	assert_int_equal(login_keys_find(home, in(temp, "no-such-directory"), &k), -EIO);
+	assert_int_equal(login_keys_find(home, in(temp, "no-such-directory"), 1, &k), -EIO);
 	assert_int_equal(said_count(), 1);
 	assert_non_null(strstr(said(), "no-such-directory"));
 	memset(longest, 'd', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = '\0';
-	assert_int_equal(login_keys_find(home, longest, &k), -ENAMETOOLONG);
-	assert_int_equal(login_keys_find(longest, dir, &k), 0); /* no home there */
+	assert_int_equal(login_keys_find(home, longest, 1, &k), -ENAMETOOLONG);
+	assert_int_equal(login_keys_find(longest, dir, 1, &k), 0); /* no home there */
 	login_keys_free(&k);
 
 	empty_home();
 	setenv("PATH", home, 1);
 	said_clear();
-	assert_int_equal(login_keys_find(home, dir, &k), 0);
+	assert_int_equal(login_keys_find(home, dir, 1, &k), 0);
 	setenv("PATH", path, 1);
 	free(path);
 	assert_null(k.text);
@@ -406,6 +453,8 @@ int main(void)
 		cmocka_unit_test(the_users_own_keys_come_first),
 		cmocka_unit_test(every_kind_of_ssh_keygen_is_taken),
 		cmocka_unit_test(one_is_made_and_kept),
+		cmocka_unit_test(a_kept_machine_gets_none),
+		cmocka_unit_test(unusual_names),
 		cmocka_unit_test(what_is_in_the_way),
 	};
 

@@ -342,6 +342,7 @@ static void test_damaged(void **state)
 		{"image", "/i\nraw\n1\n"},
 		{"image", "/i\nraw\n1 2 3\n"},
 		{"image", "/i\nraw\nsmall old\n"},
+		{"image", "/i\nraw\n1 2\nno name\n"},
 		{"uuid", ""},
 		{"uuid", "nonsense"},
 		{"uuid", "00112233445566778899aabbccddeef\n"},
@@ -349,6 +350,7 @@ static void test_damaged(void **state)
 		{"uuid", "0011223344556677 899aabbccddeeff\n"},
 		{"user", "a b\n"},
 		{"user", "a\nb\n"},
+		{"user", "a\npassword\nb\n"},
 		{"user", "012345678901234567890123456789012\n"},
 		{"user", "0123456789012345678901234567890123456789\n"},
 	};

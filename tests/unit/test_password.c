@@ -82,6 +82,19 @@ static void a_line_of_a_pipe(void **state)
 		CHECK(strcmp(rest, cases[i].rest) == 0);
 		close(p[0]);
 	}
+	case_begin("forgotten");
+	{
+		char rest[64] = "";
+		int p[2];
+
+		assert_int_equal(pipe(p), 0);
+		assert_int_equal(write(p[1], "secret\nhello", 12), 12);
+		close(p[1]);
+		password_skip(p[0]);
+		CHECK(read(p[0], rest, sizeof(rest) - 1) == 5 && strcmp(rest, "hello") == 0);
+		password_skip(p[0]); /* at its end */
+		close(p[0]);
+	}
 	case_begin("standard input is closed");
 	said_clear();
 	CHECK(password_ask(1023, "jan", (char[PASSWORD_HASH_SIZE]){0}) == -EBADF);
