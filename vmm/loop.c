@@ -25,7 +25,8 @@ struct loop {
 	pthread_t thread;
 	/* Everything below is touched with the lock held. */
 	struct op *soon, **soon_tail;
-	int waiting; /* the thread is, or is about to be, inside the kernel */
+	struct op *done, **done_tail; /* taken out of the ring, and not called yet */
+	int waiting;                  /* the thread is, or is about to be, inside the kernel */
 	int stop;
 	int ended; /* loop_run() returned and was not called again */
 	struct loop_stats stats;
@@ -36,15 +37,40 @@ struct loop {
 	uint64_t wake_count;
 };
 
+/* Makes room in the ring: what came is called later, as a call may submit more. */
+static void take_completions(struct loop *loop)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, n = 0;
+
+	io_uring_for_each_cqe(&loop->ring, head, cqe)
+	{
+		struct op *op = io_uring_cqe_get_data(cqe);
+
+		n++;
+		if (!op)
+			continue;
+		op->res = cqe->res;
+		op->next_done = NULL;
+		*loop->done_tail = op;
+		loop->done_tail = &op->next_done;
+	}
+	io_uring_cq_advance(&loop->ring, n);
+}
+
 static struct io_uring_sqe *get_sqe(struct loop *loop, struct op *op)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->ring);
 
 	assert(pthread_equal(loop->thread, pthread_self()));
 	while (!sqe) {
-		/* The ring is full: hand it over and go on. Completions stay where they are. */
+		/*
+		 * The ring is full: hand it over and go on. Linux before 5.13 takes nothing while
+		 * there are completions that the other ring has no room for.
+		 */
 		loop->stats.enters++;
 		io_uring_submit(&loop->ring);
+		take_completions(loop);
 		sqe = io_uring_get_sqe(&loop->ring);
 	}
 	loop->stats.entries++;
@@ -138,6 +164,7 @@ int loop_create(struct loop **out, unsigned entries)
 	pthread_cond_init(&loop->notify, NULL);
 	loop->thread = pthread_self();
 	loop->soon_tail = &loop->soon;
+	loop->done_tail = &loop->done;
 	loop->wake_op.fn = wake_came;
 	patience_init(&loop->patience);
 	wake_arm(loop);
@@ -222,24 +249,24 @@ static void run_soon(struct loop *loop)
 
 static void run_completions(struct loop *loop)
 {
-	struct io_uring_cqe *cqe;
-	unsigned head, n = 0;
+	struct op *op;
 
-	io_uring_for_each_cqe(&loop->ring, head, cqe)
-	{
-		struct op *op = io_uring_cqe_get_data(cqe);
+	take_completions(loop);
+	op = loop->done;
+	loop->done = NULL;
+	loop->done_tail = &loop->done;
+	while (op) {
+		struct op *next = op->next_done;
 
-		if (op)
-			op->fn(op, cqe->res);
-		n++;
+		op->fn(op, op->res);
+		op = next;
 	}
-	io_uring_cq_advance(&loop->ring, n);
 }
 
 /* One turn, lock held but for the wait. */
 static void turn(struct loop *loop)
 {
-	unsigned wait = loop->soon ? 0 : 1;
+	unsigned wait = loop->soon || loop->done ? 0 : 1;
 	int r;
 
 	loop->waiting = (int)wait;

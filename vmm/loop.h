@@ -25,6 +25,8 @@
 struct op {
 	void (*fn)(struct op *op, int res); /* res >= 0, or -errno */
 	struct op *next;                    /* the loop's, for loop_soon() */
+	struct op *next_done;               /* the loop's, once it is done */
+	int res;                            /* the same */
 	uint8_t queued;                     /* the loop's, for loop_soon() */
 };
 

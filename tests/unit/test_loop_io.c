@@ -262,33 +262,71 @@ static void test_cancel_too_late(void **state)
 
 #define MANY 2000
 
-static void test_ring_overfull(void **state)
-{
-	static struct step s[MANY];
-	static uint8_t in[MANY];
-	static struct iovec v[MANY];
-	int fd = temporary_file();
+static struct {
+	struct step s[MANY];
+	uint8_t in[MANY];
+	struct iovec v[MANY];
+	int fd;
+} many;
 
-	(void)state;
+static void make_many(void)
+{
 	loop_destroy(loop);
 	assert_int_equal(loop_create(&loop, 8), 0);
+	many.fd = temporary_file();
 	for (unsigned i = 0; i < MANY; i++)
-		in[i] = (uint8_t)(i * 7);
-	assert_int_equal(pwrite(fd, in, MANY, 0), MANY);
-	memset(in, 0, sizeof(in));
-	loop_lock(loop);
+		many.in[i] = (uint8_t)(i * 7);
+	assert_int_equal(pwrite(many.fd, many.in, MANY, 0), MANY);
+	memset(many.in, 0, sizeof(many.in));
+}
+
+static void submit_many(void)
+{
 	for (unsigned i = 0; i < MANY; i++) {
-		v[i] = (struct iovec){&in[i], 1};
-		loop_readv(loop, &step(&s[i])->op, fd, &v[i], 1, i);
+		many.v[i] = (struct iovec){&many.in[i], 1};
+		loop_readv(loop, &step(&many.s[i])->op, many.fd, &many.v[i], 1, i);
 	}
+}
+
+static void check_many(void)
+{
+	for (unsigned i = 0; i < MANY; i++) {
+		assert_int_equal(many.s[i].calls, 1);
+		assert_int_equal(many.s[i].res, 1);
+		assert_int_equal(many.in[i], (uint8_t)(i * 7));
+	}
+	close(many.fd);
+}
+
+static void test_ring_overfull(void **state)
+{
+	(void)state;
+	make_many();
+	loop_lock(loop);
+	submit_many();
 	loop_unlock(loop);
 	loop_run(loop);
-	for (unsigned i = 0; i < MANY; i++) {
-		assert_int_equal(s[i].calls, 1);
-		assert_int_equal(s[i].res, 1);
-		assert_int_equal(in[i], (uint8_t)(i * 7));
-	}
-	close(fd);
+	check_many();
+}
+
+static void first_came(struct op *op, int res)
+{
+	(void)op;
+	assert_int_equal(res, 1);
+	submit_many();
+}
+
+/* What is called for a completion submits more than both rings hold. */
+static void test_ring_overfull_within_a_turn(void **state)
+{
+	struct op first = {.fn = first_came};
+	uint8_t byte;
+	struct iovec v = {&byte, 1};
+
+	(void)state;
+	make_many();
+	RUN(loop_readv(loop, &first, many.fd, &v, 1, 0));
+	check_many();
 }
 
 static void test_create_refuses(void **state)
@@ -311,10 +349,15 @@ static void test_create_refuses(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		LOOP_TEST(test_files),         LOOP_TEST(test_pipe_and_socket),
-		LOOP_TEST(test_watch),         LOOP_TEST(test_timer),
-		LOOP_TEST(test_cancel),        LOOP_TEST(test_cancel_too_late),
-		LOOP_TEST(test_ring_overfull), cmocka_unit_test(test_create_refuses),
+		LOOP_TEST(test_files),
+		LOOP_TEST(test_pipe_and_socket),
+		LOOP_TEST(test_watch),
+		LOOP_TEST(test_timer),
+		LOOP_TEST(test_cancel),
+		LOOP_TEST(test_cancel_too_late),
+		LOOP_TEST(test_ring_overfull),
+		LOOP_TEST(test_ring_overfull_within_a_turn),
+		cmocka_unit_test(test_create_refuses),
 	};
 
 	said_start();
