@@ -119,8 +119,13 @@ static int matches(uint8_t alarm, int now)
 static int64_t next_alarm(const struct rtc_state *s, int64_t after)
 {
 	int64_t from = after + 1, minute = from / 60;
-	int second = (int)(from % 60);
+	int second = (int)(from % 60), any = 0;
 
+	/* Before a whole day is looked through for it. */
+	while (any < 60 && !matches(s->cmos[SECONDS_ALARM], any))
+		any++;
+	if (any == 60)
+		return RTC_NO_EVENT;
 	for (int i = 0; i <= S_PER_DAY / 60; i++, minute++, second = 0) {
 		if (!matches(s->cmos[HOURS_ALARM], (int)(minute / 60 % 24)) ||
 		    !matches(s->cmos[MINUTES_ALARM], (int)(minute % 60)))
