@@ -43,6 +43,7 @@ static void test_ipv6(void **state)
 	char out[160];
 
 	(void)state;
+	said_start();
 	said_clear();
 	assert_int_equal(publish_to_hostfwd("[::1]:2222:22", out, sizeof(out)), -EINVAL);
 	assert_non_null(strstr(said(), "`--net user,hostfwd=tcp:[::1]:2222-[GUEST]:22`"));
