@@ -30,6 +30,7 @@
 #include "vmm/password.h"
 #include "vmm/preflight.h"
 #include "vmm/publish.h"
+#include "vmm/shell_word.h"
 
 #define DISK_SIZE (20ull << 30)
 #define TEXT_MAX  (4 * PATH_MAX)
@@ -390,49 +391,6 @@ static int make_seed(struct launch *l, const char *os)
 	return r;
 }
 
-/* In a shell's $'...', as what is said has no other bytes than printable ASCII. */
-static void add_escaped(char *text, size_t size, const char *word)
-{
-	size_t n = strlen(text);
-
-	n += (size_t)snprintf(text + n, size - n, "$'");
-	for (; *word && n + 8 < size; word++) {
-		unsigned char c = (unsigned char)*word;
-		int plain = c >= 0x20 && c < 0x7f && c != '\'' && c != '\\';
-
-		n += (size_t)snprintf(text + n, size - n, plain ? "%c" : "\\%03o", c);
-	}
-	snprintf(text + n, size - n, "'");
-}
-
-static int is_printable(const char *word)
-{
-	while (*word >= 0x20 && *word < 0x7f)
-		word++;
-	return !*word;
-}
-
-/* As one word of a shell. */
-static void add_quoted(char *text, size_t size, const char *word)
-{
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+:@";
-	size_t n = strlen(text);
-
-	if (!word[strspn(word, plain)]) {
-		snprintf(text + n, size - n, "%s", word);
-		return;
-	}
-	if (!is_printable(word)) {
-		add_escaped(text, size, word);
-		return;
-	}
-	n += (size_t)snprintf(text + n, size - n, "'");
-	for (; *word && n + 6 < size; word++)
-		n += (size_t)snprintf(text + n, size - n, *word == '\'' ? "'\\''" : "%c", *word);
-	snprintf(text + n, size - n, "'");
-}
-
 /* How to get in, or that nobody can. */
 static void make_hint(struct launch *l)
 {
@@ -451,7 +409,7 @@ static void make_hint(struct launch *l)
 		n = (size_t)snprintf(l->hint, sizeof(l->hint), "%sssh -i ",
 				     l->keys.made && getuid() == 0 && getenv("SUDO_USER") ? "sudo "
 											  : "");
-		add_quoted(l->hint, sizeof(l->hint), l->keys.identity);
+		shell_word_add(l->hint, sizeof(l->hint), l->keys.identity);
 		n = strlen(l->hint);
 	} else if (port && l->keys.text) {
 		n = (size_t)snprintf(l->hint, sizeof(l->hint), "ssh");
