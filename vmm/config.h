@@ -48,6 +48,13 @@ struct config {
 	int kernel_fd, initrd_fd; /* the machine's from machine_create() on; -1: none */
 	const uint8_t *uuid;      /* 16 bytes; NULL: a random one */
 	struct boot_status *boot; /* follows the console; NULL: nobody does */
+	/*
+	 * Before a reboot, with no vCPU running and the disks flushed: finds what boots now. 0:
+	 * kernel, initrd, append and the descriptors here are new, and those the caller's; or
+	 * -errno, said, and all is as it was. NULL: what was started is started again.
+	 */
+	int (*reload)(void *arg);
+	void *reload_arg;
 };
 
 #define CONFIG_MEMORY       (512ull << 20)

@@ -24,6 +24,7 @@
 #include "devices/virtio/input.h"
 #include "devices/virtio/net.h"
 #include "vmm/console.h"
+#include "vmm/container_of.h"
 #include "vmm/devices.h"
 #include "vmm/disk_option.h"
 #include "vmm/entropy.h"
@@ -304,6 +305,39 @@ void devices_reset(struct devices *d)
 	pci_host_reset(&d->host);
 	loop_unlock(d->machine->loop);
 	settle(d);
+}
+
+struct flush {
+	struct blk_req req;
+	int under_way, res;
+};
+
+static void flushed(struct blk_req *req, int res)
+{
+	struct flush *f = container_of(req, struct flush, req);
+
+	f->under_way = 0;
+	f->res = res;
+}
+
+int devices_flush(struct devices *d)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < d->n_disks && r == 0; i++) {
+		struct flush f = {.req = {.op = BLK_FLUSH, .done = flushed}, .under_way = 1};
+		struct blk *blk = d->disk[i].blk;
+
+		if (blk->read_only)
+			continue;
+		loop_lock(d->machine->loop);
+		blk->ops->submit(blk, &f.req);
+		loop_unlock(d->machine->loop);
+		while (f.under_way)
+			loop_run_once(d->machine->loop);
+		r = f.res;
+	}
+	return r;
 }
 
 void devices_destroy(struct devices *d)

@@ -37,11 +37,13 @@
 
 struct launch {
 	struct config config; /* what the machine gets */
+	const char *append;   /* what the user adds to a command line; NULL: nothing */
 	char name[MACHINE_NAME_MAX + 1];
 	struct boot_status status;
 	struct machine_dir dir;
 	struct launch_image image;
 	struct cmdline cmdline;
+	int is_held; /* nobody sees the console until the login prompt */
 	struct login login;
 	struct login_keys keys;
 	char hash[PASSWORD_HASH_SIZE];
@@ -220,7 +222,7 @@ static int find_image(struct launch *l)
 
 /* --- what boots ------------------------------------------------------------------------------ */
 
-static int find_boot(struct launch *l, struct image_boot *boot)
+static int look_into_disk(const struct launch *l, struct image_boot *boot)
 {
 	struct image_boot_file file[2] = {
 		{-1, l->dir.disk, 1},
@@ -234,7 +236,6 @@ static int find_boot(struct launch *l, struct image_boot *boot)
 	};
 	int r = 0;
 
-	boot_status_doing(&l->status, "looking for the kernel");
 	for (unsigned i = 0; i < 2 && r == 0; i++) {
 		file[i].fd = open(file[i].path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 		if (file[i].fd < 0)
@@ -246,16 +247,28 @@ static int find_boot(struct launch *l, struct image_boot *boot)
 	for (unsigned i = 0; i < 2; i++)
 		if (file[i].fd >= 0)
 			close(file[i].fd);
-	if (r < 0)
-		return r;
+	return r;
+}
+
+static void take_boot(struct launch *l, const struct image_boot *boot)
+{
 	l->config.kernel_fd = boot->kernel_fd;
 	l->config.kernel = l->kernel;
 	snprintf(l->kernel, sizeof(l->kernel), "%s:%s", l->image.path, boot->kernel);
-	if (boot->initrd_fd >= 0) {
-		l->config.initrd_fd = boot->initrd_fd;
-		l->config.initrd = l->initrd;
-		snprintf(l->initrd, sizeof(l->initrd), "%s:%s", l->image.path, boot->initrd);
-	}
+	l->config.initrd_fd = boot->initrd_fd;
+	l->config.initrd = boot->initrd_fd < 0 ? NULL : l->initrd;
+	snprintf(l->initrd, sizeof(l->initrd), "%s:%s", l->image.path, boot->initrd);
+}
+
+static int find_boot(struct launch *l, struct image_boot *boot)
+{
+	int r;
+
+	boot_status_doing(&l->status, "looking for the kernel");
+	r = look_into_disk(l, boot);
+	if (r < 0)
+		return r;
+	take_boot(l, boot);
 	boot_status_reached(&l->status, BOOT_IMAGE);
 	return 0;
 }
@@ -276,7 +289,7 @@ static int asks_for_messages(const struct cmdline *c)
  */
 static int set_up_cmdline(struct launch *l, const struct image_boot *boot)
 {
-	const char *more = l->config.append;
+	const char *more = l->append;
 	size_t len;
 	int r = 0;
 
@@ -288,14 +301,40 @@ static int set_up_cmdline(struct launch *l, const struct image_boot *boot)
 		r = cmdline_append(&l->cmdline, boot->cmdline);
 	if (r == 0 && more)
 		r = cmdline_append(&l->cmdline, more);
-	if (r == 0 && boot && boot_status_will_hold(&l->status, l->config.console) &&
-	    !asks_for_messages(&l->cmdline))
+	if (r == 0 && boot && l->is_held && !asks_for_messages(&l->cmdline))
 		r = cmdline_append(&l->cmdline, "quiet");
 	l->config.append = l->cmdline.text ? l->cmdline.text : "";
 	if (r == 0 && l->config.image && !boot && !cmdline_value(l->config.append, "root", &len))
 		log_line(LOG_WARN,
 			 "--kernel: %s: is given no root=: add --append with root=... and console=",
 			 l->config.kernel);
+	return r;
+}
+
+/* See config.h. A guest that got another kernel, or other words for it, reboots for its sake. */
+static int reload(void *arg)
+{
+	struct launch *l = arg;
+	struct image_boot *boot = calloc(1, sizeof(*boot));
+	struct cmdline was = l->cmdline;
+	int r = boot ? look_into_disk(l, boot) : log_fail(-ENOMEM, "run: out of memory");
+
+	if (r == 0) {
+		l->cmdline = (struct cmdline){0};
+		r = set_up_cmdline(l, boot);
+		cmdline_free(r == 0 ? &was : &l->cmdline);
+		if (r == 0)
+			take_boot(l, boot);
+		else
+			image_boot_free(boot);
+	}
+	if (r < 0) {
+		l->cmdline = was;
+		l->config.append = was.text ? was.text : "";
+		log_line(LOG_WARN, "%s: reboot: what was started before is started again",
+			 l->dir.name);
+	}
+	free(boot);
 	return r;
 }
 
@@ -522,11 +561,14 @@ static int prepare(struct launch *l, uint64_t start_ns)
 		boot_status_begin(&l->status, l->name, start_ns, c->quiet);
 		c->boot = &l->status;
 		c->rng = 1;
+		l->is_held = boot_status_will_hold(&l->status, c->console);
 	}
 	if (c->kernel) {
 		r = open_kernel(l);
 	} else {
 		boot = calloc(1, sizeof(*boot));
+		c->reload = reload;
+		c->reload_arg = l;
 		r = boot ? 0 : log_fail(-ENOMEM, "run: out of memory");
 	}
 	if (r == 0)
@@ -554,6 +596,7 @@ int launch_prepare(const struct config *given, uint64_t start_ns, struct launch 
 	if (!l)
 		return log_fail(-ENOMEM, "run: out of memory");
 	l->config = *given;
+	l->append = given->append;
 	l->image.lock = l->seed_fd = -1;
 	r = prepare(l, start_ns);
 	if (r == 0) {

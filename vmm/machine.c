@@ -38,7 +38,8 @@ const char *machine_cmdline(const struct machine *m)
 
 void machine_end(struct machine *m, enum machine_end why)
 {
-	if (m->end != MACHINE_RUNNING)
+	/* Whoever wants to end it shall not find it started again. */
+	if (m->end != MACHINE_RUNNING && !(m->end == MACHINE_RESET && why == MACHINE_QUIT))
 		return;
 	m->end = why;
 	loop_stop(m->loop);
@@ -310,6 +311,22 @@ static int run_once(struct machine *m)
 	return r;
 }
 
+/* A guest may have got another kernel: if it is not to be found, the one of before will do. */
+static int look_for_kernel(struct machine *m)
+{
+	const struct config *c = m->config;
+
+	if (!c->reload || devices_flush(m->devices) < 0 || c->reload(c->reload_arg) < 0)
+		return 0;
+	close(m->kernel_fd);
+	if (m->initrd_fd >= 0)
+		close(m->initrd_fd);
+	m->kernel_fd = c->kernel_fd;
+	m->initrd_fd = c->initrd_fd;
+	cmdline_free(&m->cmdline);
+	return cmdline_append(&m->cmdline, c->append);
+}
+
 /* Back to the state before the first boot, with empty RAM and the files read again. */
 static int reboot(struct machine *m)
 {
@@ -322,8 +339,12 @@ static int reboot(struct machine *m)
 		if (madvise(m->mem.region[i].host, m->mem.region[i].len, MADV_DONTNEED) < 0)
 			return log_fail(-errno, "memory: cannot empty guest RAM for the reboot: %s",
 					strerror(errno));
+	r = look_for_kernel(m);
+	if (m->end != MACHINE_RESET) /* somebody wants it to end */
+		return r;
 	m->end = MACHINE_RUNNING;
-	r = load_files(m);
+	if (r == 0)
+		r = load_files(m);
 	if (r == 0)
 		r = create_vm(m);
 	if (r == 0)
@@ -340,7 +361,7 @@ enum machine_end machine_run(struct machine *m)
 		if (r < 0 || m->end != MACHINE_RESET || m->config->no_reboot)
 			break;
 		r = reboot(m);
-		if (r < 0)
+		if (r < 0 || m->end != MACHINE_RUNNING)
 			break;
 	}
 	console_destroy(m);

@@ -141,4 +141,31 @@ check_reboots() {
 	[ $all = 1 ] && ends 0 && grep -qa '^stats: .* boots=11$' "$log.text" &&
 		e2fsck -fn "$tmp/root" >>"$log" 2>&1
 	report $? 'ten reboots in place, disk and network alive after each'
+	check_another_kernel
+}
+
+# An image that gets another kernel boots it, as it would by itself.
+check_another_kernel() {
+	local image=$tmp/image.raw
+	cp --sparse=always "$SKIFF_ROOT" "$image"
+	cat >"$tmp/grub.cfg" <<-END
+	menuentry 'Linux' {
+		linux /boot/vmlinuz-1 $quiet root=/dev/vda skiff.root=/dev/vda which=one \
+			skiff.run=/t/another_kernel
+		initrd /boot/initrd.img-1
+	}
+	END
+	PATH=$PATH:/usr/sbin:/sbin debugfs -w -f - "$image" >/dev/null 2>&1 <<-END
+	mkdir boot
+	cd boot
+	write $guests/cloud/vmlinuz vmlinuz-1
+	write $SKIFF_MODULES initrd.img-1
+	mkdir grub
+	cd grub
+	write $tmp/grub.cfg grub.cfg
+	END
+	XDG_DATA_HOME=$tmp/home vm_run "$image" --format raw --ephemeral --cloud-init off
+	said 'kernel: one' 'kernel: which=two' 'kernel: the one before' && ends 0 &&
+		grep -qa 'reboot: what was started before is started again$' "$log.text"
+	report $? 'an image that gets another kernel boots it at the next reboot'
 }
