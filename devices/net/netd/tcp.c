@@ -366,11 +366,11 @@ static void reclaim(struct tcp *tcp, struct conn *heir)
 	struct conn *oldest = NULL;
 	uint64_t since = UINT64_MAX;
 
-	if (tcp->now_ms < port->reclaim_ms)
-		return;
 	for (unsigned i = 0; port->rings.n_out == 0 && i < TCP_PORTS; i++)
 		if (tcp->port[i].rings.n_out > tcp->port[payer].rings.n_out)
 			payer = i;
+	if (payer == heir->from && tcp->now_ms < port->reclaim_ms)
+		return;
 	for (unsigned i = 0; i < tcp->n_conns; i++) {
 		struct conn *c = tcp->conn[i];
 
