@@ -404,8 +404,12 @@ static int blob_of(int machines, const char *name, char blob[72])
 	blob[0] = '\0';
 	snprintf(path, sizeof(path), "%s/image", name);
 	n = read_small(machines, path, text, sizeof(text));
+	if (n == -ENOENT) { /* with its uuid it is a machine that has lost it */
+		snprintf(path, sizeof(path), "%s/uuid", name);
+		return faccessat(machines, path, F_OK, 0) != 0;
+	}
 	if (n <= 0)
-		return n == -ENOENT || n == -ENOTDIR;
+		return n == -ENOTDIR;
 	text[strcspn(text, "\r\n")] = '\0';
 	last = strrchr(text, '/');
 	last = last ? last + 1 : text;

@@ -201,8 +201,11 @@ static void test_machines_that_cannot_be_read(void **state)
 		unlink(scratch_home_path("data/skiff/machines/web/image"));
 		mkdir(scratch_home_path("data/skiff/machines/web/image"), 0700);
 	}
-	/* A directory that is no machine, and a file, lie over none. */
 	rmdir(scratch_home_path("data/skiff/machines/web/image"));
+	scratch_home_write("data/skiff/machines/web/uuid", "0", 1);
+	assert_int_equal(image_store_remove(&store, "u:1", "amd64"), -EBUSY);
+	/* A directory that is no machine, and a file, lie over none. */
+	unlink(scratch_home_path("data/skiff/machines/web/uuid"));
 	scratch_home_write("data/skiff/machines/note", "x", 1);
 	assert_int_equal(image_store_remove(&store, "u:1", "amd64"), 0);
 	assert_int_equal(scratch_home_count(IMAGES "blobs"), 0);
