@@ -343,6 +343,11 @@ static int add_made_key(const char *dir, int is_new, struct login_keys *k)
 			return r;
 	}
 	r = login_keys_read(key_pub, k);
+	if (r <= 0 && (!is_new || k->text)) {
+		log_line(LOG_WARN, "ssh key: %s: cannot be read, or holds no key: left out",
+			 key_pub);
+		return r == -ENOMEM ? r : 0;
+	}
 	if (r < 0)
 		return log_fail(r, "ssh key: %s: cannot be read: %s", key_pub, strerror(-r));
 	if (r == 0)
