@@ -7,7 +7,8 @@
  * its descriptor, and only files with the names that we give are removed. Directories come and go
  * under the lock of the one they are in: who has that sees no half-made one.
  *
- * System calls: mkdir, openat, flock, fstat, fstatat, read, write, fsync, renameat, unlinkat.
+ * System calls: mkdir, openat, flock, fstat, fstatat, read, write, fsync, renameat, unlinkat,
+ * nanosleep.
  */
 #include "vmm/machine_dir.h"
 
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "loader/image_store.h"
@@ -34,6 +36,8 @@
 #define DISK           "disk.qcow2"
 #define NEW            ".new"
 #define PASSWORD       "password" /* a line of `user`, where there is one */
+#define TRIES          20         /* to lock a machine */
+#define PAUSE_NS       10000000
 #define IMAGE_TEXT_MAX (PATH_MAX + 64 + MACHINE_IMAGE_NAME_SIZE)
 
 _Static_assert(MACHINE_IMAGE_NAME_SIZE >= IMAGE_STORE_NAME_MAX, "a name fits");
@@ -474,7 +478,7 @@ static int open_dir(struct machine_dir *d)
 	return failed(d, r, "open", "");
 }
 
-/* 0; 1 if a person removed it meanwhile; or -errno, said. */
+/* 0; 1 if a person removed it meanwhile; a silent -EBUSY if it runs; or another -errno, said. */
 static int take(struct machine_dir *d)
 {
 	int r = open_dir(d);
@@ -484,13 +488,8 @@ static int take(struct machine_dir *d)
 	d->lock_fd = openat(d->dir_fd, LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (d->lock_fd < 0)
 		return errno == ENOENT ? 1 : failed(d, -errno, "make", LOCK);
-	if (flock(d->lock_fd, LOCK_EX | LOCK_NB)) {
-		if (errno != EWOULDBLOCK)
-			return failed(d, -errno, "lock", LOCK);
-		return log_fail(-EBUSY,
-				"machine %s: runs already: end that one, or give another --name",
-				d->name);
-	}
+	if (flock(d->lock_fd, LOCK_EX | LOCK_NB))
+		return errno == EWOULDBLOCK ? -EBUSY : failed(d, -errno, "lock", LOCK);
 	return !is_there(d->dir_fd, LOCK, d->lock_fd) || !is_there(d->home_fd, entry(d), d->dir_fd);
 }
 
@@ -517,10 +516,39 @@ static int make_and_take(struct machine_dir *d, const char *home)
 	return r;
 }
 
+/* Under the lock of the directory that all are in. As take(). */
+static int open_locked(struct machine_dir *d, const char *home)
+{
+	int lock = lock_home(d), r;
+
+	if (lock < 0)
+		return lock;
+	sweep(d->home_fd);
+	r = make_and_take(d, home);
+	close(lock);
+	return r;
+}
+
+/* Of one that was killed, the kernel ends what was under way before it gives the lock up. */
+static int open_soon(struct machine_dir *d, const char *home)
+{
+	int r = open_locked(d, home);
+
+	for (unsigned tries = 1; r == -EBUSY && tries < TRIES; tries++) {
+		nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+		r = open_locked(d, home);
+	}
+	return r != -EBUSY ? r
+			   : log_fail(r,
+				      "machine %s: runs already: end that one, or give another "
+				      "--name",
+				      d->name);
+}
+
 int machine_dir_open(struct machine_dir *d, const char *name, int ephemeral)
 {
 	char home[PATH_MAX];
-	int r, lock = -1;
+	int r;
 
 	memset(d, 0, sizeof(*d));
 	d->home_fd = d->dir_fd = d->lock_fd = -1;
@@ -535,12 +563,7 @@ int machine_dir_open(struct machine_dir *d, const char *name, int ephemeral)
 	d->ephemeral = ephemeral != 0;
 	r = open_home(d, home);
 	if (r == 0)
-		r = lock = lock_home(d);
-	if (lock >= 0) {
-		sweep(d->home_fd);
-		r = make_and_take(d, home);
-		close(lock);
-	}
+		r = open_soon(d, home);
 	if (r == 0) {
 		set_disk(d);
 		r = load(d);

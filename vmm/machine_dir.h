@@ -9,18 +9,19 @@
 /*
  * What is kept of a machine that was started from an image, in a directory of its own:
  *
- *   $XDG_DATA_HOME/skiff/machines/NAME/disk.qcow2	what the guest has changed, over the image
- *				       image		the image: its path, its format, of its file
- *							the size and time of the last change, and
- *its name, if it is one of the store uuid		what the guest knows itself by
- *				       user		the login name of its user, and whether it
- *was given a password id_ed25519	a key to log in with, if you have none
- *				       lock		held while the machine runs
+ *   $XDG_DATA_HOME/skiff/machines/NAME/
+ *     disk.qcow2   what the guest has changed, over the image
+ *     image        the image: its path, its format, of its file the size and time of the last
+ *                  change, and the name that the user gave, if it is one of the store
+ *     uuid         what the guest knows itself by
+ *     user         the login name of its user, and whether it was given a password
+ *     id_ed25519   a key to log in with, if you have none
+ *     lock         held while the machine runs
  *
  * `image` is written last: without it, and without `uuid` before it, the machine is new, and what
  * else is there is what was left when it was being made. Files of other names are a person's: they
- *stay, and so does a directory that holds one. `machines/.lock` is held while a directory comes
- *into being or goes.
+ * stay, and so does a directory that holds one. `machines/.lock` is held while a directory comes
+ * into being or goes.
  */
 #define MACHINE_NAME_MAX        63 /* bytes: it becomes the guest's host name */
 #define MACHINE_USER_MAX        32 /* bytes: useradd takes no more */
