@@ -49,9 +49,9 @@ struct config {
 	const uint8_t *uuid;      /* 16 bytes; NULL: a random one */
 	struct boot_status *boot; /* follows the console; NULL: nobody does */
 	/*
-	 * Before a reboot, with no vCPU running and the disks flushed: finds what boots now. 0:
-	 * kernel, initrd, append and the descriptors here are new, and those the caller's; or
-	 * -errno, said, and all is as it was. NULL: what was started is started again.
+	 * Before a reboot, with no vCPU running and the disks flushed: finds what boots now, within
+	 * half a minute. 0: kernel, initrd, append and the descriptors here are new, and those the
+	 * caller's; or -errno, said, and all is as it was. NULL: what booted is booted again.
 	 */
 	int (*reload)(void *arg);
 	void *reload_arg;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The caller's side of `skiff-image boot`: starts it, waits for it within limits, and takes its
- * report apart as text that a stranger wrote. Runs at start-up, on the main thread. It decides
+ * report apart as text that a stranger wrote. Runs at start-up and
+ * before a reboot, on the main thread. It decides
  * nothing: what was found is the caller's to use.
  */
 #include "vmm/image_boot.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Prepares a machine: see launch.h for what is done in which order. Main thread, before there is a
- * machine, and after it. Each step is another room's; what stands here is their order, and the
- * texts of options that are made out of what they found.
+ * machine, between its boots, and after it. Each step is another room's; what stands here is their
+ * order, and the texts of options that are made out of what they found.
  */
 #include "vmm/launch.h"
 
@@ -32,8 +32,9 @@
 #include "vmm/publish.h"
 #include "vmm/shell_word.h"
 
-#define DISK_SIZE (20ull << 30)
-#define TEXT_MAX  (4 * PATH_MAX)
+#define DISK_SIZE      (20ull << 30)
+#define TEXT_MAX       (4 * PATH_MAX)
+#define RELOAD_SECONDS 20 /* in which nobody is heard */
 
 struct launch {
 	struct config config; /* what the machine gets */
@@ -200,7 +201,8 @@ static int find_image(struct launch *l)
 				"all that is on its disk)",
 				d->name, d->image, d->path);
 	} else {
-		if (!machine_dir_is_from(d, l->config.image))
+		if (!machine_dir_is_from(d, l->config.image) &&
+		    !(d->image_name[0] && launch_image_is_same(d->image_name, l->config.image)))
 			return log_fail(
 				-EEXIST,
 				"machine %s: was made from another image, %s: name that one, or "
@@ -222,7 +224,7 @@ static int find_image(struct launch *l)
 
 /* --- what boots ------------------------------------------------------------------------------ */
 
-static int look_into_disk(const struct launch *l, struct image_boot *boot)
+static int look_into_disk(const struct launch *l, unsigned seconds, struct image_boot *boot)
 {
 	struct image_boot_file file[2] = {
 		{-1, l->dir.disk, 1},
@@ -231,6 +233,7 @@ static int look_into_disk(const struct launch *l, struct image_boot *boot)
 	struct image_boot_params params = {
 		.file = file,
 		.n = 2,
+		.seconds = seconds,
 		/* A disk that has been in use may well have outgrown its image. */
 		.image_size = l->dir.is_new ? l->image.size : 0,
 	};
@@ -265,7 +268,7 @@ static int find_boot(struct launch *l, struct image_boot *boot)
 	int r;
 
 	boot_status_doing(&l->status, "looking for the kernel");
-	r = look_into_disk(l, boot);
+	r = look_into_disk(l, 0, boot);
 	if (r < 0)
 		return r;
 	take_boot(l, boot);
@@ -317,7 +320,8 @@ static int reload(void *arg)
 	struct launch *l = arg;
 	struct image_boot *boot = calloc(1, sizeof(*boot));
 	struct cmdline was = l->cmdline;
-	int r = boot ? look_into_disk(l, boot) : log_fail(-ENOMEM, "run: out of memory");
+	int r = boot ? look_into_disk(l, RELOAD_SECONDS, boot)
+		     : log_fail(-ENOMEM, "run: out of memory");
 
 	if (r == 0) {
 		l->cmdline = (struct cmdline){0};
@@ -331,8 +335,6 @@ static int reload(void *arg)
 	if (r < 0) {
 		l->cmdline = was;
 		l->config.append = was.text ? was.text : "";
-		log_line(LOG_WARN, "%s: reboot: what was started before is started again",
-			 l->dir.name);
 	}
 	free(boot);
 	return r;

@@ -54,6 +54,15 @@ static int look(const char *name, struct image_entry *entry, int *lock)
 	return r;
 }
 
+static int look_now(const char *name, struct image_entry *entry)
+{
+	int lock, r = look(name, entry, &lock);
+
+	if (lock >= 0)
+		image_store_unlock(lock);
+	return r;
+}
+
 static int find_name(const char *name, struct launch_image *out)
 {
 	struct image_entry entry;
@@ -195,6 +204,16 @@ int launch_image_is_file(const char *word)
 	struct stat st;
 
 	return strchr(word, '/') || (stat(word, &st) == 0 && !S_ISDIR(st.st_mode));
+}
+
+int launch_image_is_same(const char *name, const char *other)
+{
+	struct image_entry a, b;
+	int r = look_now(name, &a);
+
+	if (r == 0)
+		r = look_now(other, &b);
+	return strcmp(name, other) == 0 || (r == 0 && strcmp(a.name, b.name) == 0);
 }
 
 int launch_image_again(const char *path, const char *format, struct launch_image *out)

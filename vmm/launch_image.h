@@ -27,6 +27,9 @@ struct launch_image {
  */
 int launch_image_find(const char *word, const char *format, struct launch_image *out);
 
+/* Whether the two names are of one image in the store. What is not there is itself alone. */
+int launch_image_is_same(const char *name, const char *other);
+
 /* Whether @word means a file: it has a slash in it, or a file, no directory, is called so. */
 int launch_image_is_file(const char *word);
 

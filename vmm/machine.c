@@ -33,7 +33,7 @@
 
 const char *machine_cmdline(const struct machine *m)
 {
-	return m->cmdline.text ? m->cmdline.text : "";
+	return m->files.cmdline.text ? m->files.cmdline.text : "";
 }
 
 void machine_end(struct machine *m, enum machine_end why)
@@ -108,16 +108,17 @@ static int load_files(struct machine *m)
 	uint64_t start = clock_now_ns(), start_cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	int r;
 
-	if (m->initrd_fd >= 0) {
-		off_t len = lseek(m->initrd_fd, 0, SEEK_END);
+	m->initrd = m->initrd_len = 0;
+	if (m->files.initrd_fd >= 0) {
+		off_t len = lseek(m->files.initrd_fd, 0, SEEK_END);
 
 		p.initrd_len = len > 0 ? (uint64_t)len : 0;
 	}
-	r = load_kernel(m->kernel_fd, &p, &m->mem, &m->image);
+	r = load_kernel(m->files.kernel_fd, &p, &m->mem, &m->image);
 	if (r == 0)
-		r = cmdline_check(&m->cmdline, &m->image, m->config->kernel);
-	if (r == 0 && m->initrd_fd >= 0)
-		r = load_initrd(m->initrd_fd, m->config->initrd, &m->image, &m->mem,
+		r = cmdline_check(&m->files.cmdline, &m->image, m->config->kernel);
+	if (r == 0 && m->files.initrd_fd >= 0)
+		r = load_initrd(m->files.initrd_fd, m->config->initrd, &m->image, &m->mem,
 				arch_initrd_floor(m), &m->initrd, &m->initrd_len);
 	m->load_ns = clock_now_ns() - start;
 	m->load_cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - start_cpu;
@@ -219,9 +220,9 @@ int machine_create(struct machine *m, const struct config *config, uint64_t star
 	m->config = config;
 	m->start_ns = start_ns;
 	m->kvm.fd = m->kvm.vm_fd = -1;
-	m->kernel_fd = config->kernel_fd;
+	m->files.kernel_fd = config->kernel_fd;
 	kernel_cache_open(&m->kernels, NULL, clock_ns(CLOCK_REALTIME));
-	m->initrd_fd = config->initrd_fd;
+	m->files.initrd_fd = config->initrd_fd;
 	m->vcpu_env = (struct vcpu_env){&m->pio, &m->mmio, NULL, on_vcpu_event, m};
 	if (config->uuid)
 		memcpy(m->uuid, config->uuid, sizeof(m->uuid));
@@ -235,7 +236,8 @@ int machine_create(struct machine *m, const struct config *config, uint64_t star
 		m->vcpu[i].fd = -1;
 
 	/* What the user named comes first: a wrong kernel is said before a wrong host. */
-	r = cmdline_append(&m->cmdline, config->append ? config->append : arch_default_cmdline);
+	r = cmdline_append(&m->files.cmdline,
+			   config->append ? config->append : arch_default_cmdline);
 	if (r == 0)
 		r = create_memory(m);
 	if (r == 0)
@@ -262,6 +264,15 @@ int machine_create(struct machine *m, const struct config *config, uint64_t star
 	return r;
 }
 
+static void close_files(struct boot_files *f)
+{
+	if (f->kernel_fd >= 0)
+		close(f->kernel_fd);
+	if (f->initrd_fd >= 0)
+		close(f->initrd_fd);
+	cmdline_free(&f->cmdline);
+}
+
 void machine_destroy(struct machine *m)
 {
 	if (m->vcpu)
@@ -279,12 +290,8 @@ void machine_destroy(struct machine *m)
 	kvm_close(&m->kvm);
 	kernel_cache_close(&m->kernels);
 	mem_destroy(&m->mem);
-	if (m->kernel_fd >= 0)
-		close(m->kernel_fd);
-	if (m->initrd_fd >= 0)
-		close(m->initrd_fd);
 	free(m->vcpu);
-	cmdline_free(&m->cmdline);
+	close_files(&m->files);
 }
 
 /* One boot: from the entry until something ends it. */
@@ -311,20 +318,52 @@ static int run_once(struct machine *m)
 	return r;
 }
 
-/* A guest may have got another kernel: if it is not to be found, the one of before will do. */
-static int look_for_kernel(struct machine *m)
+/* A guest may have got another kernel. 0, with what was booted in @was; or -errno, none looked at.
+ */
+static int look_for_files(struct machine *m, struct boot_files *was)
 {
 	const struct config *c = m->config;
+	int r = c->reload ? devices_flush(m->devices) : -ENOENT;
 
-	if (!c->reload || devices_flush(m->devices) < 0 || c->reload(c->reload_arg) < 0)
+	if (r == 0)
+		r = c->reload(c->reload_arg);
+	if (r < 0)
+		return r;
+	*was = m->files;
+	m->files = (struct boot_files){.kernel_fd = c->kernel_fd, .initrd_fd = c->initrd_fd};
+	return cmdline_append(&m->files.cmdline, c->append);
+}
+
+static int empty_memory(struct machine *m)
+{
+	for (unsigned i = 0; i < m->mem.count; i++)
+		if (madvise(m->mem.region[i].host, m->mem.region[i].len, MADV_DONTNEED) < 0)
+			return log_fail(-errno, "memory: cannot empty guest RAM for the reboot: %s",
+					strerror(errno));
+	return 0;
+}
+
+/* What did boot is kept until what comes now has been loaded, too. */
+static int load_again(struct machine *m)
+{
+	struct boot_files was = {.kernel_fd = -1, .initrd_fd = -1};
+	int r = look_for_files(m, &was);
+
+	if (r == 0)
+		r = load_files(m);
+	if (r < 0 && was.kernel_fd >= 0) {
+		struct boot_files bad = m->files;
+
+		m->files = was;
+		was = bad;
+	}
+	close_files(&was);
+	if (r == 0)
 		return 0;
-	close(m->kernel_fd);
-	if (m->initrd_fd >= 0)
-		close(m->initrd_fd);
-	m->kernel_fd = c->kernel_fd;
-	m->initrd_fd = c->initrd_fd;
-	cmdline_free(&m->cmdline);
-	return cmdline_append(&m->cmdline, c->append);
+	if (m->config->reload)
+		log_line(LOG_WARN, "reboot: what was started before is started again");
+	r = empty_memory(m);
+	return r < 0 ? r : load_files(m);
 }
 
 /* Back to the state before the first boot, with empty RAM and the files read again. */
@@ -335,16 +374,12 @@ static int reboot(struct machine *m)
 	devices_reset(m->devices);
 	arch_reset_devices(m);
 	destroy_vm(m);
-	for (unsigned i = 0; i < m->mem.count; i++)
-		if (madvise(m->mem.region[i].host, m->mem.region[i].len, MADV_DONTNEED) < 0)
-			return log_fail(-errno, "memory: cannot empty guest RAM for the reboot: %s",
-					strerror(errno));
-	r = look_for_kernel(m);
 	if (m->end != MACHINE_RESET) /* somebody wants it to end */
-		return r;
+		return 0;
 	m->end = MACHINE_RUNNING;
+	r = empty_memory(m);
 	if (r == 0)
-		r = load_files(m);
+		r = load_again(m);
 	if (r == 0)
 		r = create_vm(m);
 	if (r == 0)

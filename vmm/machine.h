@@ -34,6 +34,12 @@ struct platform;
 struct terminal;
 struct devices;
 
+/* What a boot is made of. */
+struct boot_files {
+	int kernel_fd, initrd_fd; /* -1: none */
+	struct cmdline cmdline;
+};
+
 struct machine {
 	const struct config *config;
 	struct kvm kvm;
@@ -49,8 +55,7 @@ struct machine {
 	struct vcpu *vcpu;
 	unsigned n_vcpus;
 	/* The boot: files stay open, since a reboot reads them again. */
-	int kernel_fd, initrd_fd;
-	struct cmdline cmdline;
+	struct boot_files files;
 	struct image image;
 	struct kernel_cache kernels; /* that were unpacked before */
 	struct op kernel_sync;       /* makes the one that is added to them durable */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The image behind the word that a user gave: files of each kind, and what is no image. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <cmocka.h>
 
 #include "devices/block/qcow2.h"
+#include "loader/image_store.h"
 #include "tests/lib/said.h"
 #include "tests/lib/tool.h"
 #include "vmm/launch_image.h"
@@ -88,6 +90,42 @@ static void test_files(void **state)
 	assert_int_equal(said_count(), 0);
 }
 
+/* Puts an image into the store. */
+static void add(const char *name, const char *aliases, char digit)
+{
+	struct image_entry e = {.format = "raw"};
+	struct image_store store;
+	int fd;
+
+	assert_int_equal(image_store_open(&store, 1), 0);
+	snprintf(e.name, sizeof(e.name), "%s", name);
+	snprintf(e.aliases, sizeof(e.aliases), "%s", aliases);
+	snprintf(e.arch, sizeof(e.arch), "%s", image_store_host_arch());
+	snprintf(e.digest, sizeof(e.digest), "sha256:");
+	memset(e.digest + 7, digit, 64);
+	make_file("skiff/images/parts/p", 512, 0, &digit, 1);
+	fd = open("skiff/images/parts/p", O_RDWR | O_CLOEXEC);
+	assert_int_equal(image_store_add(&store, fd, "p", &e), 0);
+	close(fd);
+	image_store_close(&store);
+}
+
+static void test_same(void **state)
+{
+	(void)state;
+	add("debian:13", "debian debian:latest", 'a');
+	add("debian:12", "", 'b');
+	assert_true(launch_image_is_same("debian", "debian:13"));
+	assert_true(launch_image_is_same("debian:latest", "debian"));
+	assert_true(launch_image_is_same("debian:12", "debian:12"));
+	assert_false(launch_image_is_same("debian", "debian:12"));
+	/* What is not here is not fetched for that. */
+	assert_true(launch_image_is_same("gone", "gone"));
+	assert_false(launch_image_is_same("gone", "debian"));
+	assert_false(launch_image_is_same("gone", "gone:1"));
+	assert_int_equal(said_count(), 0);
+}
+
 static void test_refused(void **state)
 {
 	static const struct {
@@ -139,6 +177,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_files, up, down),
+		cmocka_unit_test_setup_teardown(test_same, up, down),
 		cmocka_unit_test_setup_teardown(test_refused, up, down),
 	};
 
