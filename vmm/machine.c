@@ -318,8 +318,7 @@ static int run_once(struct machine *m)
 	return r;
 }
 
-/* A guest may have got another kernel. 0, with what was booted in @was; or -errno, none looked at.
- */
+/* A guest may have got another kernel. 0, with what was booted in @was; or -errno. */
 static int look_for_files(struct machine *m, struct boot_files *was)
 {
 	const struct config *c = m->config;
