@@ -2,7 +2,7 @@
 /*
  * One image, one writer. At start-up, on the main thread. Knows nothing of what an image is.
  *
- * System calls: fcntl, nanosleep.
+ * System calls: fcntl, fstat, nanosleep.
  */
 #include "devices/block/lock.h"
 
@@ -16,7 +16,15 @@
 #define TRIES    20
 #define PAUSE_NS 10000000
 
-int lock_image(int fd, int writing, const char *who, const char *path, const char *advice)
+static int stat_locked(int fd, const char *who, const char *path, struct stat *st)
+{
+	if (st && fstat(fd, st))
+		return log_fail(-errno, "%s: %s: cannot stat: %s", who, path, strerror(errno));
+	return 0;
+}
+
+int lock_image(int fd, int writing, const char *who, const char *path, const char *advice,
+	       struct stat *st)
 {
 	struct flock lock = {
 		.l_type = writing ? F_WRLCK : F_RDLCK,
@@ -29,7 +37,7 @@ int lock_image(int fd, int writing, const char *who, const char *path, const cha
 		int e;
 
 		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-			return 0;
+			return stat_locked(fd, who, path, st);
 		e = errno;
 		if (e != EAGAIN && e != EACCES)
 			return log_fail(-e, "%s: %s: cannot lock: %s", who, path, strerror(e));

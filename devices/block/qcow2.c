@@ -51,7 +51,7 @@ static int open_file(struct qcow2 *q, const struct qcow2_params *p, struct stat 
 		return log_fail(-EINVAL, "disk: %s: a qcow2 image is a regular file", q->path);
 	if (fcntl(q->fd, F_SETFL, 0))
 		return log_fail(-errno, "disk: %s: cannot set it up: %s", q->path, strerror(errno));
-	return p->no_lock ? 0 : lock_image(q->fd, !p->read_only, "disk", q->path, LOCK_SHARE);
+	return p->no_lock ? 0 : lock_image(q->fd, !p->read_only, "disk", q->path, LOCK_SHARE, st);
 }
 
 /* A table of @used bytes in @len bytes of memory; the end of the file may come first. */

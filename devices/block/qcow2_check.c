@@ -136,7 +136,7 @@ int qcow2_check(const char *path, struct qcow2_check *out)
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		r = log_fail(-EINVAL, "disk: %s: a qcow2 image is a regular file", path);
 	else
-		r = lock_image(fd, 0, "disk", path, "");
+		r = lock_image(fd, 0, "disk", path, "", &st);
 	if (r == 0)
 		r = check(&c, fd, &st, path);
 	qcow2_count_free(&c.count);

@@ -165,8 +165,8 @@ static int open_image(const char *path, int flags, struct qcow2_header *h, uint6
 		r = log_fail(-EINVAL, "disk: %s: a qcow2 image is a regular file", path);
 		goto out_close;
 	}
+	r = flags == O_RDWR ? lock_image(fd, 1, "disk", path, "", &st) : 0;
 	*file_size = (uint64_t)st.st_size;
-	r = flags == O_RDWR ? lock_image(fd, 1, "disk", path, "") : 0;
 	if (r == 0)
 		r = qcow2_header_read(h, fd, *file_size, path);
 	if (r == 0)

@@ -202,7 +202,7 @@ static int examine(struct raw *raw, const struct raw_params *p)
 	if (fcntl(raw->fd, F_SETFL, p->direct ? O_DIRECT : 0))
 		return log_fail(-errno, "disk: %s: cannot set it up: %s", raw->path,
 				strerror(errno));
-	r = p->no_lock ? 0 : lock_image(raw->fd, !p->read_only, "disk", raw->path, LOCK_SHARE);
+	r = p->no_lock ? 0 : lock_image(raw->fd, !p->read_only, "disk", raw->path, LOCK_SHARE, &st);
 	if (r < 0)
 		return r;
 	r = S_ISBLK(st.st_mode) ? ask_device(raw) : ask_file(raw, &st);

@@ -425,7 +425,7 @@ static int resize_raw(const char *file, uint64_t size)
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		r = log_fail(-ENOTSUP, "image resize: %s: is not a regular file", file);
 	else
-		r = lock_image(fd, 1, "image resize", file, "");
+		r = lock_image(fd, 1, "image resize", file, "", &st);
 	if (r == 0)
 		r = grow_raw(fd, &st, file, size);
 	close(fd);
