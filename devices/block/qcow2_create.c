@@ -249,6 +249,9 @@ static int write_resized(int fd, const struct qcow2_header *h, uint64_t size)
 	uint8_t field[16], none[8] = {0};
 	int r = 0;
 
+	/* Features that know nothing of the change, such as bitmaps, hold no longer. */
+	if (h->autoclear)
+		r = write_all(fd, none, 8, QCOW2_AT_AUTOCLEAR);
 	for (uint64_t i = h->l1_size; i < needed && r == 0; i++)
 		r = write_all(fd, none, 8, h->l1_off + 8 * i);
 	if (r == 0 && fsync(fd))
@@ -291,7 +294,8 @@ static int move_l1(int fd, struct qcow2_header *h, const char *path, uint64_t si
 		   uint64_t file_size)
 {
 	uint64_t cluster = 1ull << h->cluster_bits, at = (file_size + cluster - 1) & ~(cluster - 1);
-	uint64_t needed = l1_needed(h, size);
+	/* An image that was not closed may have more entries than it needs. */
+	uint64_t needed = l1_needed(h, size) > h->l1_size ? l1_needed(h, size) : h->l1_size;
 	uint64_t len = (8 * needed + cluster - 1) & ~(cluster - 1), table = h->reftable_off;
 	int r = copy_l1(fd, h, at, len);
 

@@ -277,6 +277,50 @@ static void test_resize_beyond_its_l1(void **state)
 	}
 }
 
+/*
+ * An image that was not closed, with far more of an L1 table than its size needs: it is laid anew,
+ * whole, at its own length.
+ */
+static void test_resize_of_a_long_l1(void **state)
+{
+	struct qcow2_creation what = {.path = files_path("a"), .size = FILES_SIZE};
+	static const uint8_t dirty[8] = {0, 0, 0, 0, 0, 0, 0, 1}, entries[4] = {0, 2, 0, 0};
+	const off_t at = 64 << 20, len = 8 * 0x20000;
+	static uint8_t l1[64 << 10], got[FILES_SIZE];
+	uint8_t off[8] = {0, 0, 0, 0, (uint8_t)(at >> 24), (uint8_t)(at >> 16)};
+	uint64_t old = 0;
+	struct blk *blk;
+	int fd;
+
+	(void)state;
+	files_need_judge();
+	assert_int_equal(qcow2_create(&what), 0);
+	assert_int_equal(files_open("a", 0, &blk), 0);
+	files_make_model(7);
+	assert_int_equal(files_request(blk, BLK_WRITE, 0, files.model, FILES_SIZE), 0);
+	files_close(blk);
+	fd = open(files_path("a"), O_RDWR);
+	assert_int_equal(pread(fd, got, 8, 40), 8);
+	for (unsigned i = 0; i < 8; i++)
+		old = old << 8 | got[i];
+	assert_int_equal(pread(fd, l1, sizeof(l1), (off_t)old), sizeof(l1));
+	assert_int_equal(ftruncate(fd, at + len), 0);
+	assert_int_equal(pwrite(fd, l1, sizeof(l1), at), sizeof(l1));
+	assert_int_equal(pwrite(fd, entries, 4, 36), 4);
+	assert_int_equal(pwrite(fd, off, 8, 40), 8);
+	assert_int_equal(pwrite(fd, dirty, 8, 72), 8);
+	close(fd);
+
+	if (qcow2_resize(files_path("a"), 1ull << 30))
+		fail_msg("%s", said());
+	assert_int_equal(qemu_img("check", files_path("a"), NULL), 0);
+	assert_int_equal(files_open("a", 0, &blk), 0);
+	assert_int_equal(blk->size, 1ull << 30);
+	assert_int_equal(files_request(blk, BLK_READ, 0, got, FILES_SIZE), 0);
+	assert_memory_equal(got, files.model, FILES_SIZE);
+	files_close(blk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +334,7 @@ int main(void)
 						files_down),
 		cmocka_unit_test_setup_teardown(test_resize, files_up, files_down),
 		cmocka_unit_test_setup_teardown(test_resize_beyond_its_l1, files_up, files_down),
+		cmocka_unit_test_setup_teardown(test_resize_of_a_long_l1, files_up, files_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
