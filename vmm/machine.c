@@ -318,19 +318,21 @@ static int run_once(struct machine *m)
 	return r;
 }
 
-/* A guest may have got another kernel. 0, with what was booted in @was; or -errno. */
-static int look_for_files(struct machine *m, struct boot_files *was)
+/* What the disk holds by now: a guest may have got another kernel. 0 or -errno. */
+static int find_files(struct machine *m, struct boot_files *f)
 {
 	const struct config *c = m->config;
-	int r = c->reload ? devices_flush(m->devices) : -ENOENT;
+	int r = devices_flush(m->devices);
 
 	if (r == 0)
 		r = c->reload(c->reload_arg);
 	if (r < 0)
 		return r;
-	*was = m->files;
-	m->files = (struct boot_files){.kernel_fd = c->kernel_fd, .initrd_fd = c->initrd_fd};
-	return cmdline_append(&m->files.cmdline, c->append);
+	*f = (struct boot_files){.kernel_fd = c->kernel_fd, .initrd_fd = c->initrd_fd};
+	r = cmdline_append(&f->cmdline, c->append);
+	if (r < 0)
+		close_files(f);
+	return r;
 }
 
 static int empty_memory(struct machine *m)
@@ -342,27 +344,28 @@ static int empty_memory(struct machine *m)
 	return 0;
 }
 
-/* What did boot is kept until what comes now has been loaded, too. */
+/* Into empty RAM. What did boot is kept until what comes now has been loaded, too. */
 static int load_again(struct machine *m)
 {
-	struct boot_files was = {.kernel_fd = -1, .initrd_fd = -1};
-	int r = look_for_files(m, &was);
+	struct boot_files was = m->files, found;
+	int r;
 
-	if (r == 0)
-		r = load_files(m);
-	if (r < 0 && was.kernel_fd >= 0) {
-		struct boot_files bad = m->files;
-
+	if (!m->config->reload)
+		return load_files(m);
+	if (find_files(m, &found) == 0) {
+		m->files = found;
+		if (load_files(m) == 0) {
+			close_files(&was);
+			return 0;
+		}
 		m->files = was;
-		was = bad;
+		close_files(&found);
+		r = empty_memory(m);
+		if (r < 0)
+			return r;
 	}
-	close_files(&was);
-	if (r == 0)
-		return 0;
-	if (m->config->reload)
-		log_line(LOG_WARN, "reboot: what was started before is started again");
-	r = empty_memory(m);
-	return r < 0 ? r : load_files(m);
+	log_line(LOG_WARN, "reboot: what was started before is started again");
+	return load_files(m);
 }
 
 /* Back to the state before the first boot, with empty RAM and the files read again. */
