@@ -18,7 +18,7 @@
 
 static int stat_locked(int fd, const char *who, const char *path, struct stat *st)
 {
-	if (st && fstat(fd, st))
+	if (fstat(fd, st))
 		return log_fail(-errno, "%s: %s: cannot stat: %s", who, path, strerror(errno));
 	return 0;
 }
