@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -57,6 +58,19 @@ uint32_t tcp_guest_rnd(uint32_t below)
 {
 	seed = seed * 1664525 + 1013904223;
 	return (seed >> 8) % below;
+}
+
+void tcp_guest_need_files(unsigned n)
+{
+	struct rlimit files;
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_cur >= 2 * n + 64)
+		return;
+	print_message("RLIMIT_NOFILE is %lu\n", (unsigned long)files.rlim_cur);
+	skip();
 }
 
 int tcp_guest_fds_open(void)

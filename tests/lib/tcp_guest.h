@@ -61,6 +61,8 @@ int tcp_guest_clock_gettime(clockid_t id, struct timespec *ts);
 void tcp_guest_later(unsigned ms);
 
 uint32_t tcp_guest_rnd(uint32_t below);
+/* Descriptors for @n connections, of which both ends are here; else the test is skipped. */
+void tcp_guest_need_files(unsigned n);
 int tcp_guest_fds_open(void);
 
 /* The module again, in a network of that MTU. */

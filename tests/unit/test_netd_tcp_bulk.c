@@ -9,7 +9,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -295,16 +294,9 @@ static void more_than_the_pool_has(void **state)
 static void one_more_than_all(void **state)
 {
 	static struct tcp_guest g[TCP_CONNECTIONS_MAX + 1];
-	struct rlimit files;
 
 	(void)state;
-	getrlimit(RLIMIT_NOFILE, &files);
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
-	if (files.rlim_cur < 2 * TCP_CONNECTIONS_MAX + 64) {
-		print_message("RLIMIT_NOFILE is %lu\n", (unsigned long)files.rlim_cur);
-		skip();
-	}
+	tcp_guest_need_files(TCP_CONNECTIONS_MAX);
 	memset(g, 0, sizeof(g));
 	open_many(g, TCP_CONNECTIONS_MAX, 0, 0);
 	/* All but one say something. */

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,20 +29,6 @@ __attribute__((visibility("hidden"))) int clock_gettime(clockid_t id, struct tim
 }
 
 static struct tcp_guest greedy[2 * MOST + GUESTS];
-
-/* Descriptors for @n connections, of which both ends are here; else the test is skipped. */
-static void need_files(unsigned n)
-{
-	struct rlimit files;
-
-	getrlimit(RLIMIT_NOFILE, &files);
-	files.rlim_cur = files.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &files);
-	if (files.rlim_cur >= 2 * n + 64)
-		return;
-	print_message("RLIMIT_NOFILE is %lu\n", (unsigned long)files.rlim_cur);
-	skip();
-}
 
 /* The @i-th of all, of the guest at port @from. */
 static void open_greedy(unsigned i, unsigned from)
@@ -103,7 +88,7 @@ static void memory(void **state)
 	struct tcp_guest other = TCP_GUEST(900);
 
 	(void)state;
-	need_files(STALLED + 1);
+	tcp_guest_need_files(STALLED + 1);
 	other.from = 2;
 	for (unsigned i = 0; i < STALLED; i++)
 		open_stalled(i, 1);
@@ -123,7 +108,7 @@ static void memory_for_the_last(void **state)
 	unsigned n = 0;
 
 	(void)state;
-	need_files(1000);
+	tcp_guest_need_files(1000);
 	for (unsigned from = 1, has = 256; from <= 10; from++, has = has > 1 ? has / 2 : 1)
 		for (unsigned i = 0; i < has; i++, n++)
 			open_stalled(n, from);
@@ -148,7 +133,7 @@ static void connections(void **state)
 	struct tcp_guest first = TCP_GUEST(900), last = TCP_GUEST(901);
 
 	(void)state;
-	need_files(MOST + 3);
+	tcp_guest_need_files(MOST + 3);
 	first.from = last.from = 2;
 	tcp_guest_open(&first);
 	tcp_guest_later(1000); /* nobody was silent longer */
@@ -179,7 +164,7 @@ static void over_its_share(void **state)
 	unsigned n = 0;
 
 	(void)state;
-	need_files(2 * MOST);
+	tcp_guest_need_files(2 * MOST);
 	for (; n < 1500; n++) {
 		open_greedy(n, 1);
 		if (n == 0)
@@ -204,7 +189,7 @@ static void connections_for_the_last(void **state)
 	unsigned n = 0;
 
 	(void)state;
-	need_files(2 * MOST + 1);
+	tcp_guest_need_files(2 * MOST + 1);
 	for (unsigned from = 1, has = MOST; from<GUESTS; from++, has = has> 1 ? has / 2 : 1)
 		for (unsigned i = 0; i < has; i++, n++) {
 			open_greedy(n, from);
