@@ -41,8 +41,7 @@ struct machine_dir {
 	int64_t image_mtime_ns;          /* since 1970 */
 	char user[MACHINE_USER_MAX + 1]; /* "": none */
 	/* Of a new machine the caller's to fill in, before what writes them down. */
-	char image_name[MACHINE_IMAGE_NAME_SIZE]; /* by machine_dir_keep(); "": a file, or not known
-						   */
+	char image_name[MACHINE_IMAGE_NAME_SIZE]; /* by machine_dir_keep(); "": none is known */
 	uint8_t has_password;                     /* by machine_dir_set_user() */
 	int home_fd, dir_fd, lock_fd;
 };
